@@ -1,0 +1,143 @@
+"""What is remembered: runs, attempts, log lines.
+
+The members of :class:`RunRecord` are exactly those of a run's JSON (``jobkit history --json``), with
+aware UTC datetimes. Everything here is frozen plain data and safe to share between tasks and threads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from datetime import UTC, datetime
+from typing import Any
+
+from jobkit.statuses import RunStatus, Trigger
+
+
+@dataclass(frozen=True, slots=True)
+class RunFailure:
+    """The exception that ended a run: qualified class name, message, the user's frames."""
+
+    type: str
+    message: str
+    traceback: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a run says it is; *total* None means unknown."""
+
+    done: float
+    total: float | None = None
+    message: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TickSpan:
+    """Consecutive ticks that one row accounts for."""
+
+    first: datetime
+    last: datetime
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class RunRecord:
+    """One run as history knows it. ``duration_ms`` is an integer; a span of skipped ticks has no
+    number and carries ``ticks``."""
+
+    id: str
+    number: int | None
+    job: str
+    extension: str
+    status: RunStatus
+    trigger: Trigger
+    scheduled_at: datetime | None = None
+    queued_at: datetime | None = None
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    duration_ms: int | None = None
+    attempt: int = 0
+    attempts: int = 1
+    actor: str = ""
+    node: str = ""
+    enforce: bool = False
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    message: str | None = None
+    processed: int | None = None
+    errors: int | None = None
+    data: Mapping[str, Any] = field(default_factory=dict)
+    progress: Progress | None = None
+    window: tuple[datetime, datetime] | None = None
+    covers: TickSpan | None = None
+    reason: str | None = None
+    error: RunFailure | None = None
+    cleanup_errors: tuple[RunFailure, ...] = ()
+    parent: str | None = None
+    retry_of: str | None = None
+    ticks: TickSpan | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """This run as the JSON shape of the contract: plain values, times RFC 3339 UTC with ``Z``."""
+        return {item.name: to_plain(getattr(self, item.name)) for item in fields(self)}
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptRecord:
+    """One execution of a run; ``number`` counts from 1."""
+
+    run_id: str
+    number: int
+    status: RunStatus
+    started_at: datetime
+    finished_at: datetime | None = None
+    duration_ms: int | None = None
+    node: str = ""
+    message: str | None = None
+    reason: str | None = None
+    error: RunFailure | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return {item.name: to_plain(getattr(self, item.name)) for item in fields(self)}
+
+
+@dataclass(frozen=True, slots=True)
+class LogLine:
+    """One line that a run wrote: a structured event, a ``logging`` record or a printed line.
+
+    ``sequence`` counts from 1 within the run and is the key for following it.
+    """
+
+    sequence: int
+    at: datetime
+    level: str
+    event: str
+    attempt: int
+    source: str = "log"
+    fields: Mapping[str, Any] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return {item.name: to_plain(getattr(self, item.name)) for item in fields(self)}
+
+
+def format_instant(instant: datetime) -> str:
+    """RFC 3339 in UTC with ``Z``; fractions of a second only where there are some."""
+    utc = instant.astimezone(UTC).replace(tzinfo=None)
+    return utc.isoformat(timespec="microseconds" if utc.microsecond else "seconds") + "Z"
+
+
+def to_plain(value: Any) -> Any:
+    """*value* as JSON knows it: records become objects, datetimes text, tuples lists."""
+    if isinstance(value, datetime):
+        return format_instant(value)
+    if isinstance(value, RunStatus | Trigger):
+        return value.value
+    if isinstance(value, TickSpan | Progress | RunFailure | LogLine):
+        return {item.name: to_plain(getattr(value, item.name)) for item in fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): to_plain(item) for key, item in value.items()}
+    if isinstance(value, tuple | list):
+        return [to_plain(item) for item in value]
+    return value

@@ -1,0 +1,67 @@
+"""Who is being collected right now.
+
+``submit_job`` has to know whose registration it is. The loader pushes a :class:`Collecting` while a
+job file's body runs, and pops it afterwards; nothing else does. So a registration belongs to the
+module whose body is executing – not to the file the collector happens to be at, and not to the
+module that the calling function was defined in. Import runs on one thread, so the stack is
+thread-local: a thread started by a job file collects nothing.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """One call of ``submit_job``: what was given, and the line of the call."""
+
+    target: Any
+    options: dict[str, Any]
+    path: Path
+    line: int
+
+
+@dataclass(slots=True)
+class Collecting:
+    """A module whose body is being executed, and what it has registered so far.
+
+    *accepts* is False for a helper (``_helpers.py``, a package's ``__init__``): it may be imported
+    by job files, and a registration in it is an error at that line. *pending* holds decorators
+    ``@submit_job(...)`` that have not been applied to anything yet.
+    """
+
+    module: str
+    path: Path
+    accepts: bool = True
+    registrations: list[Registration] = field(default_factory=list)
+    pending: dict[int, Registration] = field(default_factory=dict)
+
+
+class _Stack(threading.local):
+    def __init__(self) -> None:
+        self.items: list[Collecting] = []
+
+
+_stack = _Stack()
+
+
+def current() -> Collecting | None:
+    """The module whose body is executing in this thread under the loader, or None."""
+    return _stack.items[-1] if _stack.items else None
+
+
+@contextmanager
+def collecting(module: str, path: Path, *, accepts: bool = True) -> Iterator[Collecting]:
+    """Credit registrations to *module* while its body runs."""
+    item = Collecting(module, path, accepts)
+    _stack.items.append(item)
+    try:
+        yield item
+    finally:
+        _stack.items.remove(item)
