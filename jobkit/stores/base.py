@@ -1,0 +1,286 @@
+"""What a run store promises. Every store keeps the whole of this file; the conformance suite checks it.
+
+A store remembers runs, their attempts and their log lines, and hands out leases. It knows nothing of
+job files, cron or plugins. One store belongs to one project name and refuses another.
+
+Rules for all methods
+    * Times are aware UTC datetimes, exact to the microsecond. "The store's clock" is the one clock that
+      all processes on this store share: the database server's, or the host's for an embedded one.
+    * Asynchronous methods may be called from any task of the event loop that entered the store, on
+      asyncio and on trio, any number at a time. What a method reports as written is durable.
+    * A cancelled call has either happened or not; it never happens half.
+    * Text comes back as it was given, lone surrogates and NUL replaced by U+FFFD; JSON values likewise.
+    * Trouble is a :class:`~jobkit.exceptions.StoreError`: ``StoreUnavailable`` when the same call may
+      succeed later, ``RunNotFound`` for an unknown reference; nothing else is raised.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from types import TracebackType
+from typing import Any, Protocol, Self
+
+from jobkit.processes import ProcessIdentity
+from jobkit.records import (
+    AttemptRecord,
+    LogLine,
+    Progress,
+    RunFailure,
+    RunRecord,
+    TickSpan,
+)
+from jobkit.statuses import RunStatus, Trigger
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewRun:
+    """A run to be inserted; *id* is a UUIDv7 made by the caller, so that an insertion whose outcome is
+    unknown can be looked up. *attempts* is the most attempts it may have (1 + retries)."""
+
+    id: str
+    job: str
+    extension: str
+    trigger: Trigger
+    actor: str = ""
+    enforce: bool = False
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    attempts: int = 1
+    scheduled_at: datetime | None = None
+    not_before: datetime | None = None
+    window: tuple[datetime, datetime] | None = None
+    covers: TickSpan | None = None
+    parent: str | None = None
+    retry_of: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseRequest:
+    """Who wants to execute a run, and for how long at a time.
+
+    *pinned* ties the run to this process: when the process dies the run is lost, whatever
+    attempts remain (``jobkit run``).
+    """
+
+    owner: ProcessIdentity
+    node: str
+    duration: timedelta = timedelta(seconds=10)
+    pinned: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """The right to execute one attempt of one run, until *expires_at* by the store's clock.
+
+    *fence* only grows, per run: whoever holds an older one has lost the right for ever.
+    """
+
+    run_id: str
+    fence: int
+    attempt: int
+    owner: ProcessIdentity
+    node: str
+    duration: timedelta
+    pinned: bool
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class OpenLease:
+    """A lease that has not ended, as a process sees it that may settle it.
+
+    *expired* is judged by the store's clock. *attempts* is the most that the run may have.
+    """
+
+    lease: Lease
+    job: str
+    status: RunStatus
+    attempts: int
+    expired: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """How an attempt ended, and with it, if it was the last, the run."""
+
+    status: RunStatus
+    finished_at: datetime
+    duration_ms: int
+    message: str | None = None
+    processed: int | None = None
+    errors: int | None = None
+    data: Mapping[str, Any] = field(default_factory=dict)
+    reason: str | None = None
+    error: RunFailure | None = None
+    cleanup_errors: tuple[RunFailure, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunQuery:
+    """Which runs to read; None means any. *since* and *until* bound ``queued_at`` as [since, until).
+
+    *after* is the ``next`` of the page before. *limit* lies between 1 and 10,000.
+    """
+
+    jobs: Sequence[str] | None = None
+    statuses: Sequence[RunStatus] | None = None
+    triggers: Sequence[Trigger] | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    parent: str | None = None
+    limit: int = 20
+    after: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RunPage:
+    """Runs, newest first; *next* continues after the last of them, None at the end.
+
+    Paging is by key: runs that are added meanwhile neither repeat nor hide any.
+    """
+
+    runs: tuple[RunRecord, ...]
+    next: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class SchemaStatus:
+    """Where the store's tables stand; *applied* and *pending* are migration names in order."""
+
+    applied: tuple[str, ...]
+    pending: tuple[str, ...]
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Store(Protocol):
+    """Where runs are kept. See the head of this file for the rules that hold for all methods."""
+
+    @property
+    def url(self) -> str:
+        """The store's address, passwords masked: safe to show."""
+        ...
+
+    @property
+    def read_only(self) -> bool:
+        """True when nothing can be written (a read-only folder); writing methods raise StoreError."""
+        ...
+
+    async def __aenter__(self) -> Self:
+        """Open it: connect, check the schema (an embedded store upgrades itself) and the project name."""
+        ...
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Write what is waiting, then let go of everything. Idempotent."""
+        ...
+
+    async def now(self) -> datetime:
+        """The store's clock."""
+        ...
+
+    async def schema(self) -> SchemaStatus:
+        """Which migrations are applied and which wait. Works on a store that needs an upgrade."""
+        ...
+
+    async def upgrade(self) -> SchemaStatus:
+        """Apply the migrations that wait, each whole or not at all; safe from several processes at once."""
+        ...
+
+    # -- runs and leases ------------------------------------------------------------------------
+
+    async def add_run(self, run: NewRun) -> RunRecord:
+        """Insert *run* as ``queued`` and give it the next number of the project.
+
+        The same id again is the same run: it is returned as it stands, nothing is inserted.
+        """
+        ...
+
+    async def add_and_start(self, run: NewRun, request: LeaseRequest) -> tuple[RunRecord, Lease]:
+        """Insert *run* and start its first attempt here, in one transaction."""
+        ...
+
+    async def start_attempt(self, run_id: str, request: LeaseRequest) -> Lease | None:
+        """Start the next attempt of a queued run: it is ``running``, its attempt number and fence grow.
+
+        None if it is not queued, or somebody else's lease has not ended. A pinned run that waits for
+        its next attempt still has its lease: its owner, and nobody else, may start it.
+        """
+        ...
+
+    def renew(self, leases: Iterable[Lease]) -> frozenset[str]:
+        """Extend *leases* from now by their durations; the run ids of those that still stand.
+
+        An expired lease whose fence is unchanged is renewed all the same. Synchronous and thread-safe,
+        because renewals have a thread of their own; waits at most a few seconds.
+        """
+        ...
+
+    async def retry_later(self, lease: Lease, outcome: Outcome, not_before: datetime) -> bool:
+        """End the attempt with *outcome*; the run is ``queued`` again until *not_before*.
+
+        A pinned run keeps its lease meanwhile, any other lets it go. False if the lease was fenced.
+        """
+        ...
+
+    async def finish(self, lease: Lease, outcome: Outcome) -> RunRecord | None:
+        """End the attempt and the run with *outcome*, under the fence of *lease*.
+
+        None if it was fenced: then the run keeps what it has, and *outcome* as its late outcome.
+        The same finish again is the same finish.
+        """
+        ...
+
+    async def open_leases(self) -> list[OpenLease]:
+        """All leases that have not ended, those of queued pinned runs included."""
+        ...
+
+    async def settle(
+        self, lease: Lease, *, dead: bool, retry_at: datetime | None = None
+    ) -> RunRecord | None:
+        """End a lease whose owner is gone: its attempt is ``lost``.
+
+        Nothing happens (None) unless the fence still is *lease*'s and the lease has expired by the
+        store's clock, or *dead* says that the owner is known to run no more. With *retry_at* the run is
+        ``queued`` again until then, otherwise it is ``lost``.
+        """
+        ...
+
+    async def set_progress(self, lease: Lease, progress: Progress) -> None:
+        """Remember how far a run is; ignored if the lease was fenced."""
+        ...
+
+    # -- reading --------------------------------------------------------------------------------
+
+    async def run(self, reference: int | str) -> RunRecord:
+        """The run of that number or full id. RunNotFound if there is none."""
+        ...
+
+    async def runs(self, query: RunQuery) -> RunPage:
+        """The runs that *query* selects, newest first."""
+        ...
+
+    async def last_runs(self, jobs: Iterable[str] | None = None) -> dict[str, RunRecord]:
+        """The newest run of each job that has one, child runs included; all jobs if *jobs* is None."""
+        ...
+
+    async def attempts(self, run_id: str) -> list[AttemptRecord]:
+        """The attempts of a run, in order."""
+        ...
+
+    # -- log lines ------------------------------------------------------------------------------
+
+    async def add_log_lines(self, run_id: str, lines: Sequence[LogLine]) -> None:
+        """Keep *lines*; one whose sequence is already there replaces it."""
+        ...
+
+    async def log_lines(self, run_id: str, *, after: int = 0, limit: int = 1000) -> list[LogLine]:
+        """Lines with a sequence above *after*, in order, at most *limit*."""
+        ...
+
+    # -- upkeep ---------------------------------------------------------------------------------
+
+    async def prune(self, before: datetime) -> int:
+        """Delete finished runs (their attempts and lines too) that finished before *before*; how many."""
+        ...
