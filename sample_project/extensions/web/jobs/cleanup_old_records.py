@@ -1,0 +1,45 @@
+"""Retention: observe first, delete only with consent."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+from jobkit import JobContext, JobResult, submit_job
+
+from ..lib.site import Site
+from ._database import database
+
+# Superseded and old enough: the revision that a page shows now is kept, however old it is.
+_OUTDATED = """
+    from revisions
+    where seen_at < :before
+      and not exists (
+        select 1 from pages where pages.source = revisions.source and pages.digest = revisions.digest
+      )
+"""
+
+
+def cleanup_old_records(ctx: JobContext, project: Path, *, retention_days: int = 30) -> JobResult:
+    """Delete page revisions older than the retention period.
+
+    Without ``enforce`` it only reports what it would delete: nobody loses data because a job was
+    switched on. Operators give their consent per environment (``enforce = true`` in
+    ``[jobs.cleanup_old_records]``), or for one run with ``--enforce``.
+    """
+    if retention_days < 1:
+        return JobResult.failure(f"retention_days is at least 1, and it is {retention_days}")
+    before = (ctx.clock.now() - timedelta(days=retention_days)).isoformat()
+    with database(Site.of(project).database) as connection:
+        found: int = connection.execute(f"select count(*) {_OUTDATED}", {"before": before}).fetchone()[0]
+        if not ctx.enforce:
+            return JobResult.success(f"would delete {found} revisions older than {retention_days} days").with_stats(
+                processed=0, errors=0
+            )
+        deleted = connection.execute(f"delete {_OUTDATED}", {"before": before}).rowcount
+    return JobResult.success(f"deleted {deleted} revisions older than {retention_days} days").with_stats(
+        processed=deleted, errors=0
+    )
+
+
+submit_job(cleanup_old_records, schedule="0 0 3 * * *", tags=["retention", "nightly"])

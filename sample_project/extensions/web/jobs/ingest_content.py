@@ -1,0 +1,84 @@
+"""Markdown files become rows."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sqlite3
+from datetime import datetime
+from pathlib import Path
+
+from jobkit import JobContext, JobResult, submit_job
+
+from ..lib.markdown import BadPage, Page, read_page
+from ..lib.site import Site
+from ._database import database
+
+
+@submit_job(schedule="0 */15 * * * *", tags=["content"], timeout="2m")
+def ingest_content(ctx: JobContext, project: Path, *, source: Path = Path("../docs")) -> JobResult:
+    """Read the Markdown files, with their front matter, into the site's database."""
+    folder = (project / source).resolve()
+    files = sorted(file for file in folder.rglob("*.md") if not _hidden(file.relative_to(folder)))
+    if not files:
+        return JobResult.failure(f"no Markdown files in {source}")
+
+    changed = 0
+    bad: list[str] = []
+    with database(Site.of(project).database) as connection:
+        for done, file in enumerate(files, start=1):
+            name = file.relative_to(folder).as_posix()
+            text = file.read_text(encoding="utf-8")
+            try:
+                page = read_page(text, fallback_title=file.stem)
+            except BadPage as error:
+                ctx.log.error("page refused", page=name, why=str(error))
+                bad.append(name)
+            else:
+                changed += _store(connection, name, text, page, ctx.clock.now())
+            ctx.progress(done, len(files), name)
+        removed = _forget_missing(connection, [file.relative_to(folder).as_posix() for file in files])
+
+    ctx.log.info("pages ingested", pages=len(files), changed=changed, removed=removed)
+    result = JobResult.failure(f"{len(bad)} bad pages: {', '.join(bad[:5])}") if bad else JobResult.success()
+    return result.with_stats(processed=len(files), errors=len(bad)).with_message(
+        result.message or f"{len(files)} pages, {changed} changed, {removed} removed"
+    )
+
+
+def _hidden(path: Path) -> bool:
+    return any(part.startswith((".", "_")) for part in path.parts)
+
+
+def _store(connection: sqlite3.Connection, name: str, text: str, page: Page, now: datetime) -> bool:
+    """Keep *page* unless just that is there; whether it was new."""
+    if page.draft:
+        return bool(connection.execute("delete from pages where source = ?", (name,)).rowcount)
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    known = connection.execute("select digest from pages where source = ?", (name,)).fetchone()
+    if known is not None and known["digest"] == digest:
+        return False
+    connection.execute(
+        "insert or replace into pages values (?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            name,
+            page.title,
+            page.description,
+            page.html,
+            json.dumps(sorted(page.anchors)),
+            json.dumps(page.links),
+            digest,
+            now.isoformat(),
+        ),
+    )
+    connection.execute(
+        "insert or replace into revisions values (?, ?, ?, ?)", (name, digest, text, now.isoformat())
+    )
+    return True
+
+
+def _forget_missing(connection: sqlite3.Connection, present: list[str]) -> int:
+    stored = {row["source"] for row in connection.execute("select source from pages")}
+    gone = sorted(stored.difference(present))
+    connection.executemany("delete from pages where source = ?", [(name,) for name in gone])
+    return len(gone)
