@@ -1,0 +1,185 @@
+"""A loaded project: configuration, collected jobs, and what was wrong with either."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from types import MappingProxyType, TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from jobkit.exceptions import CollectionError, ConfigError, JobkitError, ServiceError
+
+if TYPE_CHECKING:
+    from jobkit.collection import Collected
+    from jobkit.config import Config
+    from jobkit.job import JobSpec
+    from jobkit.stores.base import Store
+
+#: One project per process owns the ``jobkit_ext`` modules.
+_loaded: Project | None = None
+
+
+class Project:
+    """Configuration and jobs of one folder; make one with :meth:`load`, let go of it with :meth:`close`.
+
+    ``jobs`` maps names to their specs, those with an ``error`` included; ``errors`` are the broken
+    job files; ``warnings`` is what ``check --strict`` refuses. Read-only after loading; reading is safe
+    from any thread, loading and closing are not.
+    """
+
+    def __init__(self, config: Config, collected: Collected, *, complete: bool) -> None:
+        self.root: Path = config.root
+        self.env: str | None = config.env
+        self.config = config
+        self.errors: list[CollectionError] = list(collected.errors)
+        self.warnings: list[JobkitError] = [*config.warnings, *collected.warnings]
+        #: False when only the file of one job was imported.
+        self.complete = complete
+        self._jobs: dict[str, JobSpec] = dict(collected.jobs)
+
+    @property
+    def jobs(self) -> Mapping[str, JobSpec]:
+        """Every job by name, in the order of the names."""
+        return MappingProxyType(self._jobs)
+
+    @classmethod
+    def load(
+        cls,
+        path: str | Path | None = None,
+        env: str | None = None,
+        *,
+        only: str | None = None,
+        options: Mapping[str, Any] | None = None,
+    ) -> Self:
+        """Read the configuration of the project around *path* (default: here) and collect its jobs.
+
+        With *only*, just the file that registers that job is imported, if the index knows it;
+        ``complete`` says whether it did. *options* are values of the command line, by dotted key.
+        Broken job files are listed, not raised. Raises ConfigError for configuration that cannot be
+        used, and RuntimeError while another project is loaded. Call it from the main thread if job
+        files are to have a time limit.
+        """
+        global _loaded
+        if _loaded is not None:
+            raise RuntimeError(f"the project in {_loaded.root} is loaded; call its close() first")
+        from jobkit import collection
+        from jobkit.config import find_root, load_config
+
+        start = Path(path) if path is not None else Path.cwd()
+        root = find_root(start)
+        if root is None:
+            raise ConfigError(
+                f"there is no jobkit project in {start.absolute()} or above it",
+                code="JK202",
+                help="start one with an empty file jobkit.toml, or name its folder with -C DIR",
+            )
+        config = load_config(root, env=env, options=options or {})
+        collection.attach(config)
+        try:
+            collected = collection.collect_job(config, only) if only is not None else None
+            complete = collected is None
+            project = cls(config, collected or collection.collect(config), complete=complete)
+            project._apply_configuration()
+            project._check_services()
+        except BaseException:
+            collection.detach()
+            raise
+        _loaded = project
+        return project
+
+    def close(self) -> None:
+        """Forget the job modules, so that another project can be loaded. Idempotent."""
+        global _loaded
+        if _loaded is self:
+            from jobkit import collection
+
+            collection.detach()
+            _loaded = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def open_store(self, *, read_only: bool = False) -> Store:
+        """The run store that the configuration names; enter it to use it. Raises StoreError."""
+        from jobkit.stores.opening import open_store
+
+        return open_store(
+            self.config.scheduler.store, project=self.config.project.name, root=self.root, read_only=read_only
+        )
+
+    # -- putting the two layers together ----------------------------------------------------------
+
+    def _apply_configuration(self) -> None:
+        from jobkit.config.apply import apply
+
+        self._jobs = {name: apply(spec, self.config) for name, spec in sorted(self._jobs.items())}
+        if self.complete:
+            self._check_names(self._unknown_names())
+
+    def _unknown_names(self) -> list[ConfigError]:
+        """Configuration that speaks of jobs which do not exist."""
+        unknown = [
+            (name, self.config.job_origin(name), f"[jobs.{name}] matches no job")
+            for name in self.config.jobs
+            if name not in self._jobs
+        ]
+        startup = self.config.origin("scheduler.startup")
+        unknown += [
+            (name, startup, f"startup names {name!r}, which is no job")
+            for name in self.config.scheduler.startup
+            if name not in self._jobs
+        ]
+        return [
+            ConfigError(message, code="JK210", path=origin.path, line=origin.line, help=self._did_you_mean(name))
+            for name, origin, message in unknown
+        ]
+
+    def _check_names(self, unknown: list[ConfigError]) -> None:
+        """After a clean collection an unknown name is an error; while files are broken it may be theirs."""
+        if not unknown:
+            return
+        stale = [error for error in unknown if error.path is not None and error.path.name.startswith("overrides")]
+        if self.errors:
+            broken = ", ".join(sorted({error.location(self.root) or "?" for error in self.errors}))
+            for error in unknown:
+                error.help = f"{error.help or ''} (it may belong to a file that could not be loaded: {broken})".strip()
+            stale = unknown
+        self.warnings += stale
+        wrong = tuple(error for error in unknown if error not in stale)
+        if wrong:
+            raise _as_one(wrong)
+
+    def _did_you_mean(self, name: str) -> str:
+        close = difflib.get_close_matches(name, self._jobs, n=1)
+        if close:
+            return f"did you mean {close[0]!r}?"
+        return "`jobkit list` shows the jobs there are"
+
+    def _check_services(self) -> None:
+        """Find out now, not at three in the morning, that a job asks for a service nobody provides."""
+        from jobkit.services import builtin_specs
+        from jobkit.services.graph import resolve
+
+        available = builtin_specs()
+        for name, spec in self._jobs.items():
+            if spec.error is None:
+                try:
+                    resolve(spec, available)
+                except ServiceError as error:
+                    self._jobs[name] = replace(spec, error=error)
+
+
+def _as_one(errors: Iterable[ConfigError]) -> ConfigError:
+    """The first of *errors*, carrying all."""
+    every = tuple(errors)
+    first = every[0]
+    return ConfigError(
+        first.message, code=first.code, path=first.path, line=first.line, help=first.help, errors=every
+    )
