@@ -1,0 +1,85 @@
+"""What every test stands on: no ``JOBKIT_*`` from outside, steady hypothesis, no silent skips."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+IN_CI = os.environ.get("CI", "").lower() in {"1", "true", "yes"}
+SKIPS = Path(__file__).with_name("skips.toml")
+
+# No deadlines: the machine may be busy, and a test does not assert time. In CI the examples are the
+# same in every run, so that a red build is about the change.
+settings.register_profile(
+    "jobkit", deadline=None, derandomize=IN_CI, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("jobkit")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_jobkit_environment() -> Iterator[None]:
+    """Nothing of the developer's shell steers a test; ``JOBKIT_TEST_*`` is for the tests themselves."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in list(os.environ):
+            if name.startswith("JOBKIT_") and not name.startswith("JOBKIT_TEST_"):
+                patch.delenv(name)
+        yield
+
+
+def allowed_skips(path: Path = SKIPS) -> dict[str, str]:
+    """Test (node id, without its parameters, or file) → why it may be skipped."""
+    entries = tomllib.loads(path.read_text(encoding="utf-8")).get("skip", []) if path.exists() else []
+    allowed: dict[str, str] = {}
+    for entry in entries:
+        if set(entry) != {"test", "reason"} or not all(str(text).strip() for text in entry.values()):
+            raise pytest.UsageError(f"{path.name}: every [[skip]] has a test and a reason, not {entry}")
+        allowed[entry["test"]] = entry["reason"]
+    return allowed
+
+
+class SkipGuard:
+    """Fails the run for each skip, and each expected failure, that ``skips.toml`` does not list."""
+
+    def __init__(self, allowed: dict[str, str]) -> None:
+        self.allowed = allowed
+        self.unlisted: dict[str, str] = {}
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        self._judge(report)
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        self._judge(report)
+
+    def _judge(self, report: pytest.TestReport | pytest.CollectReport) -> None:
+        if not report.skipped:
+            return
+        known = any(
+            report.nodeid == test or report.nodeid.startswith((f"{test}::", f"{test}["))
+            for test in self.allowed
+        )
+        if not known:
+            place = report.longrepr
+            said = place[2] if isinstance(place, tuple) else getattr(report, "wasxfail", "")
+            self.unlisted[report.nodeid] = str(said)
+
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        if self.unlisted and session.exitstatus in {pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED}:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        if not self.unlisted:
+            return
+        terminalreporter.section("skipped, and not listed in tests/skips.toml", red=True)
+        for test, said in sorted(self.unlisted.items()):
+            terminalreporter.line(f"{test}: {said}")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    # Under xdist every report passes the controller; a worker would only count it twice.
+    if IN_CI and not hasattr(config, "workerinput"):
+        config.pluginmanager.register(SkipGuard(allowed_skips()), "skip-guard")
