@@ -25,6 +25,7 @@ def guarded(pytester: pytest.Pytester, root: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("CI", "true")
     pytester.makeconftest((root / "tests" / "conftest.py").read_text(encoding="utf-8"))
     pytester.makepyfile(test_suite=SUITE)
+    pytester.plugins.append("no:jobkit")  # the guard stands without jobkit's own plugin
     return pytester
 
 
