@@ -56,7 +56,7 @@ class SystemClock:
     async def sleep_until(self, instant: datetime) -> None:
         # The wall clock may be set while we sleep, and a sleep follows the monotonic clock: look again
         # at least every ten seconds.
-        while (remaining := (instant - self.now()).total_seconds()) > 0:
+        while (remaining := (instant - self.now()).total_seconds()) > 0:  # noqa: ASYNC110 - nobody can tell us
             await anyio.sleep(min(remaining, 10.0))
 
     def every(self, interval: timedelta, call: Callable[[], None], *, name: str) -> Ticker:

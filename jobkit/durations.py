@@ -24,7 +24,9 @@ def parse_duration(value: object) -> timedelta:
     if isinstance(value, timedelta):
         duration = value
     elif isinstance(value, bool) or not isinstance(value, int | float | str):
-        raise TypeError(f"a duration is text like '90s' or '1h30m', seconds, or a timedelta, not {_kind(value)}")
+        raise TypeError(
+            f"a duration is text like '90s' or '1h30m', seconds, or a timedelta, not {_kind(value)}"
+        )
     elif isinstance(value, str):
         duration = _from_text(value)
     else:

@@ -44,6 +44,7 @@ class Expect:
             ratio = result.errors / max(result.processed or 0, result.errors)
             if ratio > self.max_error_ratio:
                 return f"expected at most {self.max_error_ratio:.0%} errors, got {ratio:.0%}"
-        if self.max_duration is not None and took > parse_duration(self.max_duration):
-            return f"expected at most {format_duration(parse_duration(self.max_duration))}, took {format_duration(took)}"
+        longest = parse_duration(self.max_duration) if self.max_duration is not None else None
+        if longest is not None and took > longest:
+            return f"expected at most {format_duration(longest)}, took {format_duration(took)}"
         return None

@@ -137,7 +137,9 @@ class Project:
             if name not in self._jobs
         ]
         return [
-            ConfigError(message, code="JK210", path=origin.path, line=origin.line, help=self._did_you_mean(name))
+            ConfigError(
+                message, code="JK210", path=origin.path, line=origin.line, help=self._did_you_mean(name)
+            )
             for name, origin, message in unknown
         ]
 
@@ -145,11 +147,15 @@ class Project:
         """After a clean collection an unknown name is an error; while files are broken it may be theirs."""
         if not unknown:
             return
-        stale = [error for error in unknown if error.path is not None and error.path.name.startswith("overrides")]
+        stale = [
+            error for error in unknown if error.path is not None and error.path.name.startswith("overrides")
+        ]
         if self.errors:
             broken = ", ".join(sorted({error.location(self.root) or "?" for error in self.errors}))
             for error in unknown:
-                error.help = f"{error.help or ''} (it may belong to a file that could not be loaded: {broken})".strip()
+                error.help = (
+                    f"{error.help or ''} (it may belong to a file that could not be loaded: {broken})".strip()
+                )
             stale = unknown
         self.warnings += stale
         wrong = tuple(error for error in unknown if error not in stale)

@@ -7,7 +7,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -48,11 +48,11 @@ def pytest_pycollect_makemodule(module_path: Path) -> None:
 
 
 @pytest.fixture
-def jobkit_run(request: pytest.FixtureRequest) -> Iterator[JobkitRun]:
+def jobkit_run(request: pytest.FixtureRequest) -> JobkitRun:
     """Run a job and get the record of the run: ``record = jobkit_run("name", parameters={...})``."""
     from jobkit.testing.running import TestRunner
 
-    yield TestRunner(request.path.parent)
+    return TestRunner(request.path.parent)
 
 
 def pytest_unconfigure() -> None:

@@ -33,9 +33,9 @@ def cleanup_old_records(ctx: JobContext, project: Path, *, retention_days: int =
     with database(Site.of(project).database) as connection:
         found: int = connection.execute(f"select count(*) {_OUTDATED}", {"before": before}).fetchone()[0]
         if not ctx.enforce:
-            return JobResult.success(f"would delete {found} revisions older than {retention_days} days").with_stats(
-                processed=0, errors=0
-            )
+            return JobResult.success(
+                f"would delete {found} revisions older than {retention_days} days"
+            ).with_stats(processed=0, errors=0)
         deleted = connection.execute(f"delete {_OUTDATED}", {"before": before}).rowcount
     return JobResult.success(f"deleted {deleted} revisions older than {retention_days} days").with_stats(
         processed=deleted, errors=0

@@ -30,7 +30,9 @@ class PublishSite(Job):
             processed += record.processed or 0
             errors += record.errors or 0
             if record.status is not RunStatus.SUCCEEDED:
-                return JobResult.failure(f"{step}: {record.message or record.status}").with_stats(processed, errors)
+                return JobResult.failure(f"{step}: {record.message or record.status}").with_stats(
+                    processed, errors
+                )
         ctx.progress(len(STEPS), len(STEPS), "published")
         return JobResult.success(f"{len(STEPS)} steps").with_stats(processed, errors)
 

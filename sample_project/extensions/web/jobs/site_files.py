@@ -13,7 +13,9 @@ from ._database import database
 
 
 @submit_job(tags=["content"])
-def write_sitemap(ctx: JobContext, project: Path, *, base_url: str = "https://docs.example.com/") -> JobResult:
+def write_sitemap(
+    ctx: JobContext, project: Path, *, base_url: str = "https://docs.example.com/"
+) -> JobResult:
     """List every page, with the time of its last change, in sitemap.xml."""
     pages = _pages(project)
     entries = "".join(

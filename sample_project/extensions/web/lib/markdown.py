@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -85,14 +86,14 @@ def _text(matter: dict[str, Any], key: str) -> str:
 
 
 def _first_heading(tokens: list[Token]) -> str:
-    for token, following in zip(tokens, tokens[1:], strict=False):
+    for token, following in itertools.pairwise(tokens):
         if token.type == "heading_open" and token.tag == "h1":
             return _plain(following)
     return ""
 
 
 def _first_paragraph(tokens: list[Token]) -> str:
-    for token, following in zip(tokens, tokens[1:], strict=False):
+    for token, following in itertools.pairwise(tokens):
         if token.type == "paragraph_open" and token.level == 0:
             words = _plain(following).split()
             return " ".join(words[:30]) + ("…" if len(words) > 30 else "")
