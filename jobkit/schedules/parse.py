@@ -1,0 +1,112 @@
+"""From what is written as a job's schedule to the schedule: the kinds, tried one after another."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Final
+
+from jobkit.exceptions import ScheduleError
+from jobkit.schedules.aliases import ALIAS, ALIASES
+from jobkit.schedules.at import AT
+from jobkit.schedules.base import Schedule, ScheduleKind
+from jobkit.schedules.cron import CronSchedule
+from jobkit.schedules.every import EVERY
+from jobkit.schedules.reading import LONGEST, printable
+from jobkit.schedules.refusal import closest, kind_of, refused, shown
+from jobkit.schedules.union import UnionSchedule
+
+#: The schedule of a job that is only started by hand.
+MANUAL: Final = ""
+#: Entries of one list.
+MOST_ENTRIES: Final = 100
+
+_WORD = re.compile(r"[A-Za-z][A-Za-z_-]+")
+
+
+def _parse_cron(text: str, timezone: str, name: str) -> CronSchedule:
+    return CronSchedule(text, timezone, name=name)
+
+
+CRON = ScheduleKind("", _parse_cron, "a cron expression of six fields, seconds first: `0 0 3 * * *`")
+#: Tried in this order; cron takes whatever is left.
+BUILTIN_KINDS: Final[tuple[ScheduleKind, ...]] = (EVERY, AT, ALIAS, CRON)
+
+
+def parse_schedule(
+    text: str | Sequence[str],
+    *,
+    timezone: str = "UTC",
+    name: str = "",
+    kinds: Sequence[ScheduleKind] = BUILTIN_KINDS,
+) -> Schedule | None:
+    """The schedule that *text* means, or None for ``""`` and ``[]``: started by hand only.
+
+    A list or tuple fires on the union of its entries. *timezone* is an IANA name, *name* the job's
+    name, which seeds ``H``; *kinds* are tried in order. Raises ScheduleError, and nothing else.
+    """
+    if isinstance(text, str):
+        return _parse_one(text, timezone, name, kinds) if text else None
+    if not isinstance(text, list | tuple):
+        raise refused(
+            "JK301", f"a schedule is text or a list of texts, not {kind_of(text)}", 'write "0 0 3 * * *"'
+        )
+    members = [_parse_one(entry, timezone, name, kinds) for entry in _distinct(text)]
+    if len(members) < 2:
+        return members[0] if members else None
+    return UnionSchedule(members)
+
+
+def _distinct(entries: Sequence[object]) -> list[str]:
+    if len(entries) > MOST_ENTRIES:
+        raise refused("JK313", f"a schedule has at most {MOST_ENTRIES} entries, this has {len(entries)}")
+    texts: dict[str, str] = {}
+    for number, entry in enumerate(entries, 1):
+        if not isinstance(entry, str) or not entry.strip():
+            what = "blank" if isinstance(entry, str) else kind_of(entry)
+            raise refused(
+                "JK313",
+                f"entry {number} of the schedule is {what}, not text",
+                "remove the entry; an empty list means that the job is only started by hand",
+            )
+        texts.setdefault(" ".join(entry[: LONGEST + 1].split()), entry)
+    return list(texts.values())
+
+
+def _parse_one(text: str, timezone: str, name: str, kinds: Sequence[ScheduleKind]) -> Schedule:
+    if len(text) > LONGEST or text.isspace():
+        printable(text, "a schedule")
+    try:
+        kind = next((kind for kind in kinds if kind.accepts(text)), CRON)
+        if kind is CRON and _is_other_word(text):
+            raise _unknown_word(text, kinds)
+        schedule = kind.parse(text, timezone, name)
+    except ScheduleError:
+        raise
+    except Exception as error:
+        raise _broken(text, f"{type(error).__name__}: {error}") from error
+    if not isinstance(schedule, Schedule):
+        raise _broken(text, f"it returned {kind_of(schedule)}")
+    return schedule
+
+
+def _is_other_word(text: str) -> bool:
+    words = text.split()
+    return len(words) != 6 and _WORD.match(words[0]) is not None
+
+
+def _unknown_word(text: str, kinds: Sequence[ScheduleKind]) -> ScheduleError:
+    word = text.split(maxsplit=1)[0]
+    written = [*(kind.prefix for kind in kinds if kind.prefix.isalnum()), *ALIASES]
+    near = closest(word, written)
+    described = "; ".join(kind.description for kind in kinds)
+    fix = f"did you mean `{near}`?" if near else f"a schedule is {described}"
+    return refused("JK312", f"`{shown(word)}` begins no kind of schedule: `{shown(text)}`", fix)
+
+
+def _broken(text: str, why: str) -> ScheduleError:
+    return refused(
+        "JK315",
+        f"the kind of schedule that `{shown(text)}` belongs to failed: {shown(why, 100)}",
+        "report it to whoever wrote the plugin, or block the plugin: `--plugin no:NAME`",
+    )
