@@ -17,6 +17,7 @@
     │   ├── StoreUnavailable                    not reachable now; trying again may help
     │   └── RunNotFound(LookupError)            no run of that number or id
     └── UsageError                              the command line: unknown option, job, value
+        └── NothingSelected                     what was selected is empty
 
 A code is ``JK`` and three digits; the first says the family: 1 collection, 2 configuration,
 3 schedules, 4 services, 5 runs, 6 store, 7 plugins, 8 command line, 9 jobkit itself. The long
@@ -212,3 +213,9 @@ class UsageError(JobkitError):
     """The command line, or a call of the API, names something that does not exist."""
 
     default_code = "JK801"
+
+
+class NothingSelected(UsageError):
+    """A selection of jobs that is well-formed, and empty."""
+
+    default_code = "JK803"

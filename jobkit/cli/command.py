@@ -1,0 +1,93 @@
+"""What a verb is to click: global options anywhere, examples first in its help, our own way to end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import click
+
+from jobkit.cli.globals import IN_SHORT, GlobalOption, GlobalOptions, global_options
+
+SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+
+
+class Option(click.Option):
+    """An option that stands under a heading in the help."""
+
+    def __init__(self, *args: Any, section: str = "Options", **attributes: Any) -> None:
+        self.section = section
+        super().__init__(*args, **attributes)
+
+
+class Verb(click.Command):
+    """One verb. Its callback gets the :class:`~jobkit.cli.session.Session` and returns an exit code.
+
+    *examples* are pairs of a command line and what it does. *empty* is the data of ``--json`` when the verb
+    fails before it has an answer.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        examples: Sequence[tuple[str, str]] = (),
+        empty: object = None,
+        params: Sequence[click.Parameter] = (),
+        **attributes: Any,
+    ) -> None:
+        self.examples = examples
+        self.empty = empty
+        super().__init__(name, params=[*params, *global_options()], context_settings=SETTINGS, **attributes)
+
+    def invoke(self, ctx: click.Context) -> int:
+        from jobkit.cli.output import Output
+        from jobkit.cli.session import Session, conduct
+        from jobkit.cli.streams import owned_streams
+
+        options = ctx.find_object(GlobalOptions)
+        callback = self.callback
+        assert options is not None
+        assert callback is not None
+        with owned_streams(for_good=ctx.meta.get("jobkit.for_good", False)) as streams:
+            output = Output(schema_name(ctx), streams, json=options.json, verbosity=options.verbosity)
+            session = Session(options, output, ctx.meta.get("jobkit.clock"))
+            return conduct(session, lambda: ctx.invoke(callback, session, **ctx.params), empty=self.empty)
+
+    def format_help_text(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        super().format_help_text(ctx, formatter)
+        if self.examples:
+            with formatter.section("Examples"):
+                formatter.write_dl(self.examples)
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        sections: dict[str, list[tuple[str, str]]] = {}
+        for param in self.get_params(ctx):
+            record = param.get_help_record(ctx)
+            if record is not None and isinstance(param, click.Option) and not isinstance(param, GlobalOption):
+                sections.setdefault(getattr(param, "section", "Options"), []).append(record)
+        for title, records in sections.items():
+            with formatter.section(title):
+                formatter.write_dl(records)
+        with formatter.section("Everywhere"):
+            formatter.write_text(f"{IN_SHORT}   (jobkit --help)")
+
+
+def verb(name: str, **attributes: Any) -> Callable[[Callable[..., int | None]], Verb]:
+    """Make the decorated function, with click's options and arguments on it, a :class:`Verb`."""
+
+    def decorate(function: Callable[..., int | None]) -> Verb:
+        params = list(reversed(getattr(function, "__click_params__", [])))
+        return Verb(name, callback=function, help=function.__doc__, params=params, **attributes)
+
+    return decorate
+
+
+def schema_name(ctx: click.Context) -> str:
+    """``list``, ``db.status``: the verb's words below the program's name."""
+    words: list[str] = []
+    current: click.Context | None = ctx
+    while current is not None and current.parent is not None:
+        words.insert(0, current.info_name or "")
+        current = current.parent
+    return ".".join(words)

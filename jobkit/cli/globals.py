@@ -1,0 +1,75 @@
+"""The options that every verb takes, before the verb or after it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import click
+
+#: What the help of a verb says of them; their own help stands in `jobkit --help`.
+IN_SHORT = "-C DIR, --env NAME, --json, --strict, -q, -v"
+
+
+@dataclass(slots=True)
+class GlobalOptions:
+    """What the global options said so far; the later place on the command line wins."""
+
+    directory: str | None = None
+    env: str | None = None
+    json: bool = False
+    strict: bool = False
+    quiet: bool = False
+    verbosity: int = 0
+
+
+class GlobalOption(click.Option):
+    """An option whose value goes to :class:`GlobalOptions`, wherever on the line it stands."""
+
+    def __init__(self, *names: str, apply: Callable[[GlobalOptions, Any], None], **attributes: Any) -> None:
+        self.apply = apply
+        super().__init__([*names], expose_value=False, callback=_remember, **attributes)
+
+
+def _remember(ctx: click.Context, option: click.Parameter, value: Any) -> None:
+    assert isinstance(option, GlobalOption)
+    options = ctx.find_object(GlobalOptions)
+    if value and options is not None:
+        option.apply(options, value)
+
+
+def _setter(name: str) -> Callable[[GlobalOptions, Any], None]:
+    return lambda options, value: setattr(options, name, value)
+
+
+def _more_verbose(options: GlobalOptions, value: int) -> None:
+    options.verbosity += value
+
+
+def global_options() -> list[click.Parameter]:
+    """Fresh parameters; the group and each verb have their own."""
+    return [
+        GlobalOption(
+            "-C", "--project", "directory", apply=_setter("directory"), metavar="DIR",
+            help="The project's folder, or one inside it (default: here).",
+        ),
+        GlobalOption(
+            "--env", "env", apply=_setter("env"), metavar="NAME",
+            help="The environment to work in; the variable JOBKIT_ENV does the same.",
+        ),
+        GlobalOption(
+            "--json", "json", apply=_setter("json"), is_flag=True,
+            help="Answer with one JSON object on stdout.",
+        ),
+        GlobalOption(
+            "--strict", "strict", apply=_setter("strict"), is_flag=True, help="Treat warnings as errors.",
+        ),
+        GlobalOption(
+            "-q", "--quiet", "quiet", apply=_setter("quiet"), is_flag=True, help="Say only what matters.",
+        ),
+        GlobalOption(
+            "-v", "--verbose", "verbose", apply=_more_verbose, count=True,
+            help="Say more; twice: with jobkit's own frames in errors.",
+        ),
+    ]  # fmt: skip

@@ -1,0 +1,183 @@
+"""The program ``jobkit``: its verbs, and what becomes of errors before a verb is reached.
+
+The help comes from the table below and imports no verb: `jobkit --help` costs little more than click.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from typing import TYPE_CHECKING, NoReturn
+
+import click
+
+from jobkit.cli.command import SETTINGS, schema_name
+from jobkit.cli.globals import GlobalOptions, global_options
+
+if TYPE_CHECKING:
+    from jobkit.clock import Clock
+    from jobkit.exceptions import JobkitError
+
+#: Heading → verb → what it does. Each verb lives in ``jobkit.cli.verbs.<verb>`` as ``command``.
+VERBS = {
+    "Look": {
+        "list": "The jobs, one line each",
+        "show": "Everything about one job",
+        "check": "Collect and validate everything; the gate for CI",
+    },
+    "Run": {
+        "run": "Run jobs here and now",
+    },
+    "Look back": {
+        "history": "What ran, newest first",
+        "logs": "What a run wrote",
+    },
+    "Look after": {
+        "db": "The store: status, upgrade",
+    },
+    "Learn": {
+        "explain": "The long text of an error code",
+        "help": "Topics: selection, exit-codes",
+    },
+}
+
+_INTRODUCTION = "Drop a Python file into extensions/<name>/jobs/, and it is listed, run and remembered."
+_EXAMPLES = [
+    ("jobkit list", "which jobs there are"),
+    ("jobkit run cleanup -p days=30", "run one here and now"),
+    ("jobkit history --status failed", "what went wrong lately"),
+]
+
+
+class Program(click.Group):
+    """The group of all verbs, which are imported when used."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return [name for verbs in VERBS.values() for name in verbs]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in self.list_commands(ctx):
+            return None
+        command: click.Command = import_module(f"jobkit.cli.verbs.{cmd_name}").command
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name = args[0]
+        command = self.get_command(ctx, name)
+        if command is None:
+            raise _no_such_verb(name, self.list_commands(ctx))
+        return name, command, args[1:]
+
+    def format_help(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        formatter.write_usage("jobkit", "[OPTIONS] VERB …")
+        formatter.write_paragraph()
+        formatter.write_text(_INTRODUCTION)
+        with formatter.section("Examples"):
+            formatter.write_dl(_EXAMPLES)
+        for heading, verbs in VERBS.items():
+            with formatter.section(heading):
+                formatter.write_dl(list(verbs.items()), col_max=12)
+        with formatter.section("Options, before the verb or after it"):
+            records = (param.get_help_record(ctx) for param in self.get_params(ctx))
+            formatter.write_dl([record for record in records if record is not None])
+
+
+def _show_version(ctx: click.Context, option: click.Parameter, wanted: bool) -> None:
+    if wanted and not ctx.resilient_parsing:
+        from jobkit.cli.version import version
+
+        click.echo(f"jobkit {version()}")
+        ctx.exit()
+
+
+def _alone(ctx: click.Context) -> None:
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help())
+
+
+program = Program(
+    "jobkit",
+    params=[
+        *global_options(),
+        click.Option(
+            ["--version"], is_flag=True, is_eager=True, expose_value=False, callback=_show_version,
+            help="Show the version and exit.",
+        ),
+    ],
+    context_settings=SETTINGS,
+    invoke_without_command=True,
+    callback=click.pass_context(_alone),
+)  # fmt: skip
+
+
+def run(arguments: Sequence[str], *, clock: Clock | None = None, for_good: bool = False) -> int:
+    """Execute one command line; the exit code. Nothing is raised but what ends processes.
+
+    *clock* replaces the machine's. *for_good* says that the process ends with it: standard output is then not
+    given back.
+    """
+    options = GlobalOptions()
+    try:
+        with program.make_context("jobkit", [*arguments], obj=options) as ctx:
+            ctx.meta["jobkit.clock"] = clock
+            ctx.meta["jobkit.for_good"] = for_good
+            return int(program.invoke(ctx) or 0)
+    except click.exceptions.Exit as end:
+        return end.exit_code
+    except BrokenPipeError:
+        return _nobody_reads()
+    except KeyboardInterrupt as error:
+        return _fail(error, options, arguments)
+    except click.ClickException as error:
+        from jobkit.cli.usage import usage_error
+
+        context = getattr(error, "ctx", None)
+        return _fail(usage_error(error), options, arguments, context)
+    except Exception as error:
+        return _fail(error, options, arguments)
+
+
+def _fail(
+    error: BaseException, options: GlobalOptions, arguments: Sequence[str], ctx: click.Context | None = None
+) -> int:
+    """Report what went wrong before a verb had begun; the exit code."""
+    from jobkit.cli.output import Output
+    from jobkit.cli.session import fail
+    from jobkit.cli.streams import owned_streams
+
+    # A line that does not parse may still say, behind the fault, in which form it wants the answer.
+    before_dashes = arguments[: arguments.index("--")] if "--" in arguments else arguments
+    as_json = options.json or "--json" in before_dashes
+    verb = schema_name(ctx) if ctx is not None else ""
+    with owned_streams() as streams:
+        output = Output(verb, streams, json=as_json, verbosity=options.verbosity)
+        code = fail(output, error)
+        output.finish()
+    return code
+
+
+def _no_such_verb(name: str, verbs: list[str]) -> JobkitError:
+    from jobkit.cli.usage import closest
+    from jobkit.exceptions import UsageError
+
+    guess = closest(name, verbs)
+    return UsageError(
+        f"there is no verb {name!r}",
+        help=f"did you mean `jobkit {guess}`?" if guess else "`jobkit --help` lists the verbs",
+    )
+
+
+def _nobody_reads() -> int:
+    """The reader of the help has gone away: nothing to say, and nobody to say it to."""
+    sys.stdout = None  # or the interpreter would try to flush it at exit
+    return 0
+
+
+def main() -> NoReturn:
+    """The console script: execute the process's command line and end the process."""
+    from jobkit.cli.ending import end_process
+
+    end_process(run(sys.argv[1:], for_good=True))

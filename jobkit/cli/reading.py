@@ -1,0 +1,105 @@
+"""Reading the run store: configuration without collecting jobs, and what died is shown as lost."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from jobkit.exceptions import ConfigError
+from jobkit.records import RunRecord
+from jobkit.statuses import RunStatus
+
+if TYPE_CHECKING:
+    from jobkit.cli.session import Session
+    from jobkit.config import Config
+    from jobkit.stores.base import RunPage, RunQuery, Store
+
+T = TypeVar("T")
+
+
+class History:
+    """The store as readers see it: a run whose process is dead is ``lost``, written or not."""
+
+    def __init__(self, store: Store, lost: frozenset[str]) -> None:
+        self.store = store
+        self._lost = lost
+
+    @property
+    def url(self) -> str:
+        """The store's address, safe to show."""
+        return self.store.url
+
+    async def run(self, reference: int | str) -> RunRecord:
+        """The run of that number or id. RunNotFound if there is none."""
+        return self._seen(await self.store.run(reference))
+
+    async def page(self, query: RunQuery) -> RunPage:
+        """The runs that *query* selects, newest first."""
+        page = await self.store.runs(query)
+        return replace(page, runs=self._all_seen(page.runs)) if self._lost else page
+
+    async def recent(self, names: Iterable[str], limit: int) -> dict[str, tuple[RunRecord, ...]]:
+        """The newest *limit* runs of each job, newest first."""
+        from jobkit.stores.base import RunQuery
+
+        return {name: (await self.page(RunQuery(jobs=(name,), limit=limit))).runs for name in names}
+
+    async def last_runs(self) -> Mapping[str, RunRecord]:
+        """The newest run of each job that has one."""
+        return {name: self._seen(run) for name, run in (await self.store.last_runs()).items()}
+
+    def _all_seen(self, runs: Iterable[RunRecord]) -> tuple[RunRecord, ...]:
+        return tuple(map(self._seen, runs))
+
+    def _seen(self, run: RunRecord) -> RunRecord:
+        if run.id in self._lost and not run.status.finished:
+            return replace(run, status=RunStatus.LOST)
+        return run
+
+
+def configuration(session: Session) -> Config:
+    """The configuration of the project around here; collects nothing. ConfigError."""
+    from jobkit.config import find_root, load_config
+
+    start = Path(session.options.directory or ".")
+    root = find_root(start)
+    if root is None:
+        raise ConfigError(
+            f"there is no jobkit project in {start.absolute()} or above it",
+            code="JK202",
+            help="start one with an empty file jobkit.toml, or name its folder with -C DIR",
+        )
+    session.output.root = root
+    return load_config(root, env=session.options.env)
+
+
+def store_of(config: Config, *, read_only: bool = False) -> Store:
+    """The store that *config* names; enter it to use it. StoreError."""
+    from jobkit.stores.opening import open_store
+
+    return open_store(
+        config.scheduler.store, project=config.project.name, root=config.root, read_only=read_only
+    )
+
+
+@asynccontextmanager
+async def opened(store: Store) -> AsyncIterator[History]:
+    """The store, entered, after the runs of dead processes were settled."""
+    from jobkit.runner.leases import settle_dead
+
+    async with store:
+        yield History(store, await settle_dead(store))
+
+
+def read(config: Config, question: Callable[[History], Awaitable[T]]) -> T:
+    """The answer of the store that *config* names to *question*."""
+    import anyio
+
+    async def ask() -> T:
+        async with opened(store_of(config)) as history:
+            return await question(history)
+
+    return anyio.run(ask)

@@ -1,0 +1,118 @@
+"""A run on the screen: how it begins, how it ended, and what went wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from jobkit.cli.render.terminal import Terminal
+from jobkit.cli.render.text import count, first_line
+from jobkit.cli.render.times import short_duration
+from jobkit.cli.render.tracebacks import traceback_lines
+from jobkit.cli.render.words import short_status, status_style
+from jobkit.records import RunFailure, RunRecord
+from jobkit.sanitising import escape_controls, safe_text, shorten
+
+_LONGEST = 200
+_MOST_MESSAGE_LINES = 20
+
+
+def header_line(run: RunRecord, env: str | None, terminal: Terminal) -> str:
+    """``run #1424 cleanup  days=30  trigger=manual env=dev``."""
+    facts = [f"trigger={run.trigger}", *([f"env={env}"] if env else [])]
+    if run.enforce:
+        facts.append("enforce")
+    shown = [f"run #{run.number} {terminal.style(run.job, 'strong')}", *_parameters(run.parameters)]
+    return "  ".join([*shown, terminal.style(" ".join(facts), "dim")])
+
+
+def result_line(run: RunRecord, terminal: Terminal) -> list[str]:
+    """``ok  #1424 cleanup  11.2s  processed=63987 errors=0``, and the message below it."""
+    parts = [f"{terminal.style(short_status(run.status), status_style(run.status))}  #{run.number} {run.job}"]
+    if run.duration_ms is not None:
+        parts.append(short_duration(run.duration_ms))
+    counts = [
+        f"{name}={value}"
+        for name, value in (("processed", run.processed), ("errors", run.errors))
+        if value is not None
+    ]
+    parts += [" ".join(counts)] if counts else []
+    if run.attempts > 1:
+        parts.append(f"attempt {run.attempt}/{run.attempts}")
+    if run.reason:
+        parts.append(run.reason)
+    lines = ["  ".join(parts)]
+    if run.message and run.error is None:
+        lines += [f"    {line}" for line in _message_lines(run.message)]
+    return lines
+
+
+def failure_block(run: RunRecord, terminal: Terminal, *, root: Path | None = None) -> list[str]:
+    """Why *run* did not succeed, with the user's frames, under a title."""
+    lines = [terminal.rule(f"#{run.number} {run.job} (attempt {run.attempt}/{run.attempts})", thin=True)]
+    if run.error is not None:
+        lines += _failure(run.error, terminal, root)
+    elif run.message:
+        lines += _message_lines(run.message)
+    else:
+        lines.append(f"{run.status}{f', {run.reason}' if run.reason else ''}")
+    for cleanup in run.cleanup_errors:
+        lines += ["and while cleaning up:", *_failure(cleanup, terminal, root)]
+    return lines
+
+
+def _failure(error: RunFailure, terminal: Terminal, root: Path | None) -> list[str]:
+    if error.traceback:
+        return traceback_lines(error.traceback, terminal, root=root)
+    label = terminal.style("E", "error")
+    first, *rest = _message_lines(error.message) or [""]
+    return [
+        f"{label}   {terminal.style(f'{error.type}: {first}', 'bad')}",
+        *(f"{label}   {line}" for line in rest),
+    ]
+
+
+def summary(
+    runs: Sequence[RunRecord], terminal: Terminal, *, not_started: int, took: float, again: bool
+) -> list[str]:
+    """The short summary below several runs, or below one that did not succeed."""
+    bad = [run for run in runs if not run.status.ok]
+    lines = []
+    if bad:
+        lines.append(terminal.rule("short summary", "strong"))
+        lines += [_summary_line(run, terminal) for run in bad]
+    counts: dict[str, int] = {}
+    for run in runs:
+        counts[run.status] = counts.get(run.status, 0) + 1
+    parts = [f"{number} {status}" for status, number in counts.items()]
+    parts += [f"{not_started} not started"] if not_started else []
+    total = f"{', '.join(parts) or count(0, 'run')} in {short_duration(took * 1000)}"
+    lines.append(terminal.style(total, "error" if bad else "good"))
+    if again:
+        lines[-1] += "   again: jobkit run --failed"
+    return lines
+
+
+def _summary_line(run: RunRecord, terminal: Terminal) -> str:
+    status = terminal.style(short_status(run.status), status_style(run.status))
+    why = run.message or run.reason or ""
+    if run.error is not None:
+        why = f"{run.error.type}: {run.error.message}"
+    text = shorten(escape_controls(first_line(why)), _LONGEST)
+    return f"{status} #{run.number} {run.job}{f' - {text}' if text else ''}   jobkit logs {run.number}"
+
+
+def _parameters(parameters: Mapping[str, Any]) -> list[str]:
+    shown = [
+        shorten(f"{escape_controls(str(key))}={escape_controls(safe_text(value))}", 80)
+        for key, value in parameters.items()
+    ]
+    return [" ".join(shown)] if shown else []
+
+
+def _message_lines(message: str) -> list[str]:
+    lines = [escape_controls(line) for line in message.split("\n")]
+    if len(lines) > _MOST_MESSAGE_LINES:
+        lines[_MOST_MESSAGE_LINES:] = [f"… {len(lines) - _MOST_MESSAGE_LINES} more lines"]
+    return lines

@@ -1,0 +1,72 @@
+"""The line of a file that an error is about, quoted with a mark under it."""
+
+from __future__ import annotations
+
+import re
+import stat
+from pathlib import Path
+
+from jobkit.cli.render.terminal import Terminal
+from jobkit.cli.render.text import cut, display_width
+from jobkit.redaction import MASK, looks_secret, mask_url
+from jobkit.sanitising import escape_controls
+
+_LARGEST = 8 * 1024 * 1024
+_LONGEST = 200
+_QUOTED = re.compile(r"'([^']{2,})'|\"([^\"]{2,})\"|`([^`]{2,})`")
+_SETTING = re.compile(r"""^(\s*["']?([\w.-]+)["']?\s*=\s*)(["'].*)$""")
+
+
+def excerpt(path: Path, line: int, message: str, terminal: Terminal) -> list[str]:
+    """Line *line* of *path* in a gutter, and below it a mark under what *message* quotes of it.
+
+    Nothing if the file cannot be read. What looks like a secret is masked.
+    """
+    source = _source_line(path, line)
+    if not source:
+        return []
+    gutter = len(str(line))
+    room = (terminal.width or _LONGEST) - gutter - 5
+    shown = cut(source, room, terminal.glyphs.ellipsis)
+    start, length = _marked(shown, message)
+    bar = terminal.style("|", "accent")
+    return [
+        f"{terminal.style(str(line), 'accent')} {bar} {shown}",
+        f"{' ' * gutter} {bar} {' ' * display_width(shown[:start])}"
+        + terminal.style("^" * max(length, 1), "error"),
+    ]
+
+
+def _source_line(path: Path, line: int) -> str:
+    try:
+        status = path.lstat()
+        # A FIFO would block for ever, and nobody wants to read a huge file for one line of it.
+        if line < 1 or not stat.S_ISREG(status.st_mode) or status.st_size > _LARGEST:
+            return ""
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return ""
+    if line > len(lines):
+        return ""
+    text = lines[line - 1].expandtabs(4).rstrip()
+    if path.suffix == ".toml":
+        text = _without_secrets(text)
+    return escape_controls(mask_url(text))
+
+
+def _without_secrets(text: str) -> str:
+    setting = _SETTING.match(text)
+    if setting and looks_secret(setting[2]):
+        return f'{setting[1]}"{MASK}"'
+    return text
+
+
+def _marked(shown: str, message: str) -> tuple[int, int]:
+    """Where the mark goes: under the longest quotation of *message* that stands in the line."""
+    quoted = sorted((text for groups in _QUOTED.findall(message) for text in groups if text), key=len)
+    for text in reversed(quoted):
+        at = shown.find(text)
+        if at >= 0:
+            return at, display_width(text)
+    stripped = shown.lstrip()
+    return len(shown) - len(stripped), display_width(stripped)

@@ -1,0 +1,105 @@
+"""``jobkit check``: collect everything, validate everything, touch nothing."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from jobkit.cli.command import verb
+from jobkit.cli.exit_codes import ExitCode
+from jobkit.cli.projects import loaded
+from jobkit.cli.render.errors import error_block
+from jobkit.cli.render.header import place
+from jobkit.cli.render.terminal import Terminal
+from jobkit.cli.render.text import count
+from jobkit.cli.session import Session
+from jobkit.cli.version import version
+from jobkit.exceptions import JobkitError
+from jobkit.project import Project
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What was found: *errors* of files and of jobs, and *warnings*."""
+
+    project: Project
+    errors: Sequence[JobkitError]
+    warnings: Sequence[JobkitError]
+    strict: bool
+    took: float
+
+    @property
+    def passed(self) -> bool:
+        return not self.errors and not (self.strict and self.warnings)
+
+
+@verb(
+    "check",
+    examples=[
+        ("jobkit check", "would everything load?"),
+        ("jobkit check --strict --env production", "for CI: warnings fail it too"),
+    ],
+)
+def command(session: Session) -> int:
+    """Collect all jobs and validate everything about them; nothing is run, nothing is written.
+
+    Exit code 2 if anything is wrong with jobs (with --strict: or merely doubtful), 6 for the configuration.
+    """
+    output = session.output
+    began = session.clock.monotonic()
+    with loaded(session) as project:
+        report = Report(
+            project,
+            _errors(project),
+            project.warnings,
+            session.options.strict,
+            session.clock.monotonic() - began,
+        )
+        failing = [*report.errors, *(report.warnings if report.strict else ())]
+        for error in failing:
+            output.add_error(error)
+        output.answer(
+            {
+                "ok": report.passed,
+                "jobs": len(project.jobs),
+                "warnings": [warning.to_json(project.root) for warning in project.warnings],
+            }
+        )
+        now = session.clock.now()
+        lead = [f"jobkit {version()}", f"Python {platform.python_version()}", *place(project.config, now)]
+        dot = f" {output.terminal.glyphs.dot} "
+        output.lines([dot.join(lead), *screen(report, output.terminal)])
+        return ExitCode.OK if report.passed else ExitCode.STOPPED
+
+
+def _errors(project: Project) -> list[JobkitError]:
+    """Those of files first; a job's own is left out where it is the file's."""
+    errors: list[JobkitError] = [*project.errors]
+    for spec in project.jobs.values():
+        if spec.error is not None and spec.error not in errors:
+            errors.append(spec.error)
+    return errors
+
+
+def screen(report: Report, terminal: Terminal) -> list[str]:
+    """The report, in the form that test runners have made familiar."""
+    project = report.project
+    lines = [f"collected {count(len(project.jobs), 'job')}", ""]
+    for kind, errors in (("error", report.errors), ("warning", report.warnings)):
+        if errors:
+            lines += [terminal.rule(f"{kind}s".upper(), "strong"), ""]
+        for error in errors:
+            lines += [*error_block(error, terminal, root=project.root, kind=kind), ""]
+    if report.errors or report.warnings:
+        lines[-1:] = []
+    style = "good" if report.passed else "error"
+    return [*lines, terminal.rule(_summary(report), style)]
+
+
+def _summary(report: Report) -> str:
+    found = [count(len(report.project.jobs), "job")]
+    found += [count(len(report.errors), "error")] if report.errors else []
+    found += [count(len(report.warnings), "warning")] if report.warnings else []
+    verdict = "no errors" if not report.errors else ""
+    return ", ".join(part for part in (*found, verdict) if part) + f" in {report.took:.2f}s"

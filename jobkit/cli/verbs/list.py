@@ -1,0 +1,177 @@
+"""``jobkit list``: the jobs, one line each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from jobkit.cli.command import verb
+from jobkit.cli.job_view import JobView
+from jobkit.cli.projects import broken_footer, loaded
+from jobkit.cli.reading import History, read
+from jobkit.cli.render.errors import error_line
+from jobkit.cli.render.header import header, place
+from jobkit.cli.render.sparkline import sparkline
+from jobkit.cli.render.table import Cell, Column, Heading, Row, table
+from jobkit.cli.render.terminal import Terminal
+from jobkit.cli.render.text import count
+from jobkit.cli.render.times import distance, near, short_duration
+from jobkit.cli.render.words import short_status, status_style
+from jobkit.cli.selecting import selection_options
+from jobkit.cli.selection import Selection, nothing_selected, select
+from jobkit.cli.session import Session
+from jobkit.project import Project
+from jobkit.records import RunRecord
+
+#: How many runs the small picture shows, on wide terminals and on narrow ones.
+_RUNS, _FEWER_RUNS, _WIDE = 20, 12, 100
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """What the screen shows."""
+
+    project: Project
+    views: Sequence[JobView]
+    now: datetime
+    store: str
+
+
+@verb(
+    "list",
+    empty=[],
+    examples=[
+        ("jobkit list", "all jobs"),
+        ("jobkit list --tag nightly", "some of them"),
+        ("jobkit list --json | jq '.data[].name'", "for scripts"),
+    ],
+)
+@selection_options
+def command(
+    session: Session, terms: tuple[str, ...], tag: str | None, ext: tuple[str, ...], keywords: str | None
+) -> None:
+    """List the jobs: schedule, next and last run, and how the last runs went."""
+    selection = Selection(terms=terms, tags=tag, extensions=ext, keywords=keywords)
+    output = session.output
+    with loaded(session) as project:
+        chosen = select(selection, project.jobs, root=project.root, broken=project.errors).jobs
+        if not chosen and not selection.empty:
+            raise nothing_selected(selection, project.jobs)
+        for error in project.errors:
+            output.add_error(error)
+        now = session.clock.now()
+        names = [spec.name for spec in chosen]
+        pictures = 0 if output.json else _pictured(output.terminal)
+
+        async def look(history: History) -> Listing:
+            last = await history.last_runs()
+            seen = [name for name in names if name in last] if pictures else []
+            recent = await history.recent(seen, pictures or 1)
+            views = [
+                JobView(spec, project.config, now, last.get(spec.name), recent.get(spec.name, ()))
+                for spec in chosen
+            ]
+            return Listing(project, views, now, history.url)
+
+        listing = read(project.config, look)
+        output.answer([view.to_json() for view in listing.views])
+        output.lines(screen(listing, output.terminal))
+
+
+def screen(listing: Listing, terminal: Terminal) -> list[str]:
+    """The table with its header and its footer."""
+    lines = header(_header(listing), terminal)
+    if listing.views:
+        lines += ["", *_table(listing, terminal)]
+    else:
+        lines += [
+            "",
+            "No jobs yet: drop a Python file into extensions/<name>/jobs/ and call submit_job in it.",
+        ]
+    return [*lines, *_footer(listing, terminal)]
+
+
+def _pictured(terminal: Terminal) -> int:
+    return _RUNS if terminal.width is None or terminal.width >= _WIDE else _FEWER_RUNS
+
+
+def _header(listing: Listing) -> list[str]:
+    extensions = {view.spec.extension for view in listing.views}
+    parts = [*place(listing.project.config, listing.now)]
+    parts.append(f"{count(len(listing.views), 'job')} in {count(len(extensions), 'extension')}")
+    broken = len(listing.project.errors) + sum(view.spec.error is not None for view in listing.views)
+    if broken:
+        parts.append(count(broken, "error"))
+    return [*parts, listing.store]
+
+
+def _table(listing: Listing, terminal: Terminal) -> list[str]:
+    shown = _pictured(terminal)
+    columns = [
+        Column("NAME", shrink_to=16),
+        Column("SCHEDULE", shrink_to=8),
+        Column("NEXT", shrink_to=4),
+        Column("LAST"),
+        Column("TOOK", right=True, optional=True),
+        Column(f"{shown} RUNS", optional=True),
+    ]
+    zone = ZoneInfo(listing.project.config.scheduler.timezone)
+    rows: list[Row | Heading] = []
+    extension = None
+    for view in sorted(listing.views, key=lambda view: (view.spec.extension, view.spec.name)):
+        if view.spec.extension != extension:
+            extension = view.spec.extension
+            rows.append(Heading(f"{extension}/"))
+        rows.append(
+            [
+                f"  {view.spec.name}",
+                Cell(view.spec.schedule_text or "manual", None if view.spec.schedule else "dim"),
+                _next(view, zone),
+                *_last(view.last_run, listing.now),
+                _picture(reversed(view.recent), terminal),
+            ]
+        )
+    return table(columns, rows, terminal)
+
+
+def _next(view: JobView, zone: ZoneInfo) -> Cell:
+    if view.spec.error is not None:
+        return Cell(f"error {view.spec.error.code}", "error")
+    if not view.spec.enabled:
+        return Cell("off", "warning")
+    if not view.spec.schedule:
+        return Cell("-", "dim")
+    if not view.listed:
+        return Cell("unlisted", "warning")
+    fire = view.next_run_at
+    if fire is None:
+        return Cell("never", "warning")
+    return Cell(f"{distance(fire - view.now):>3}  {near(fire, view.now, zone)}")
+
+
+def _last(run: RunRecord | None, now: datetime) -> tuple[Cell, str]:
+    if run is None:
+        return Cell("never", "dim"), ""
+    at = run.finished_at or run.started_at or run.queued_at
+    age = f" {distance(now - at)} ago" if at is not None else ""
+    took = short_duration(run.duration_ms) if run.duration_ms is not None else ""
+    return Cell(f"{short_status(run.status)}{age}", status_style(run.status)), took
+
+
+def _picture(runs: Iterable[RunRecord], terminal: Terminal) -> Cell:
+    return Cell(sparkline(runs, terminal))
+
+
+def _footer(listing: Listing, terminal: Terminal) -> list[str]:
+    root = listing.project.root
+    cross = terminal.style(terminal.glyphs.cross, "error")
+    lines = [
+        f"{cross} {view.spec.name}: {error_line(view.spec.error, terminal, root=root)}"
+        for view in listing.views
+        if view.spec.error is not None
+    ]
+    if listing.project.errors:
+        lines.append(f"{cross} {broken_footer(listing.project)}")
+    return ["", *lines] if lines else []

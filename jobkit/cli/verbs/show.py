@@ -1,0 +1,166 @@
+"""``jobkit show NAME``: everything about one job."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import click
+
+from jobkit.cli.command import verb
+from jobkit.cli.job_view import JobView, origin_text
+from jobkit.cli.projects import loaded, mention_broken
+from jobkit.cli.reading import History, read
+from jobkit.cli.render.errors import error_block
+from jobkit.cli.render.sparkline import sparkline
+from jobkit.cli.render.terminal import Terminal
+from jobkit.cli.render.text import display_width, wrap
+from jobkit.cli.render.times import distance, full_moment, moment, short_duration
+from jobkit.cli.render.words import short_status, status_style
+from jobkit.cli.selection import Selection, select
+from jobkit.cli.session import Session
+from jobkit.durations import format_duration
+
+_RUNS = 20
+_UPCOMING = 3
+_LABEL = 12
+
+
+@verb("show", examples=[("jobkit show cleanup_old_records", "schedule, parameters, policies, recent runs")])
+@click.argument("name")
+def command(session: Session, name: str) -> None:
+    """Show everything about one job, and why it is on or off."""
+    output = session.output
+    with loaded(session) as project:
+        selected = select(Selection(terms=(name,)), project.jobs, root=project.root, broken=project.errors)
+        [spec, *_] = selected.jobs
+        mention_broken(session, project)
+        now = session.clock.now()
+
+        async def look(history: History) -> JobView:
+            recent = (await history.recent([spec.name], _RUNS))[spec.name]
+            return JobView(spec, project.config, now, recent[0] if recent else None, recent)
+
+        view = read(project.config, look)
+        output.answer(view.to_full_json())
+        output.lines(screen(view, output.terminal))
+
+
+def screen(view: JobView, terminal: Terminal) -> list[str]:
+    """Name and place, then one labelled line for each thing that can be said."""
+    spec = view.spec
+    lines = [f"{terminal.style(spec.name, 'strong')}  {terminal.style(view.source, 'dim')}"]
+    lines += wrap(spec.description, terminal.columns, "  ")
+    if spec.error is not None:
+        lines += ["", *error_block(spec.error, terminal, root=view.config.root), ""]
+    for label, values in _facts(view, terminal):
+        for index, value in enumerate(values):
+            shown = terminal.style(f"{label:{_LABEL}}", "dim") if index == 0 else " " * _LABEL
+            lines += _fitted(f"  {shown} ", value, terminal)
+    return lines
+
+
+def _fitted(lead: str, value: str, terminal: Terminal) -> list[str]:
+    """*value* behind *lead*, wrapped below itself where it is too long for the terminal."""
+    if terminal.width is None or display_width(lead) + display_width(value) <= terminal.width:
+        return [lead + value]
+    blank = " " * display_width(lead)
+    first, *rest = wrap(value, terminal.width, blank)
+    return [lead + first[len(blank) :], *rest]
+
+
+def _facts(view: JobView, terminal: Terminal) -> Iterator[tuple[str, list[str]]]:
+    spec = view.spec
+    yield "schedule", _schedule(view)
+    yield "next", _next(view)
+    yield "enabled", [f"{'yes' if spec.enabled else 'no'}  ({origin_text(view.origin('enabled'), view)})"]
+    if spec.run_on_startup:
+        yield "on startup", ["yes"]
+    yield "parameters", _parameters(view)
+    services = [
+        f"{each.parameter}: {each.annotation_text}" if each.annotation_text else each.parameter
+        for each in spec.signature.services
+    ]
+    yield "services", [", ".join(services) or "none"]
+    yield "policies", [f" {terminal.glyphs.dot} ".join(_policies(view))]
+    if spec.tags:
+        yield "tags", [", ".join(spec.tags)]
+    yield "owner", [f"{spec.owner}{', enforced' if spec.enforce else ''}"]
+    yield "runs", _runs(view, terminal)
+
+
+def _schedule(view: JobView) -> list[str]:
+    spec = view.spec
+    if not spec.schedule:
+        return ["none: runs when it is asked for"]
+    words = f"  {spec.times.describe()}" if spec.times is not None else ""
+    return [f"{spec.schedule_text}{words}", f"  ({origin_text(view.origin('schedule'), view)})"]
+
+
+def _next(view: JobView) -> list[str]:
+    times = view.spec.times
+    if times is None:
+        return ["-"]
+    zone = ZoneInfo(view.timezone)
+    fires = times.upcoming(view.now, _UPCOMING)
+    shown = [f"{full_moment(fire, zone)}  in {distance(fire - view.now)}" for fire in fires]
+    if view.scheduled:
+        return shown or ["never again"]
+    why = "disabled" if not view.spec.enabled else "not listed in the configuration"
+    if view.spec.error is not None:
+        why = "broken"
+    return [f"- ({why}); would be", *shown]
+
+
+def _parameters(view: JobView) -> list[str]:
+    schema = view.spec.signature.parameters
+    described = schema.describe()
+    lines = [described] if described else ["none"]
+    if view.spec.parameters:
+        names = ", ".join(sorted(view.spec.parameters))
+        lines.append(f"  {names} set by {origin_text(view.origin('parameters'), view)}")
+    return lines
+
+
+def _policies(view: JobView) -> Iterator[str]:
+    spec = view.spec
+    yield f"timeout {_short(spec.timeout) if spec.timeout is not None else 'none'}"
+    retry = spec.retries
+    if retry.retries:
+        yield f"{retry.retries} retries after {_short(retry.delay)}, times {retry.backoff:g}"
+    else:
+        yield "no retries"
+    yield f"overlap {spec.overlap}"
+    if spec.schedule:
+        yield f"misfire {spec.misfire} within {_short(spec.misfire_grace)}"
+    if spec.jitter:
+        yield f"jitter {_short(spec.jitter)}"
+    if spec.scope != "cluster":
+        yield f"scope {spec.scope}"
+    if spec.limits:
+        yield f"limits {', '.join(spec.limits)}"
+    if spec.executor != "auto":
+        yield f"executor {spec.executor}"
+    if spec.expect is not None:
+        yield "expectations"
+
+
+def _short(value: object) -> str:
+    return format_duration(value) if isinstance(value, timedelta) else str(value)
+
+
+def _runs(view: JobView, terminal: Terminal) -> list[str]:
+    if not view.recent:
+        return [f"none yet: jobkit run {view.spec.name}"]
+    ended = [run for run in view.recent if run.status.finished]
+    good = sum(run.status.ok for run in ended)
+    lines = [f"{sparkline(reversed(view.recent), terminal)}  {good}/{len(ended)} ok"]
+    zone = ZoneInfo(view.config.scheduler.timezone)
+    for run in view.recent[:5]:
+        at: datetime | None = run.started_at or run.queued_at
+        when = moment(at, view.now, zone) if at is not None else ""
+        status = terminal.style(f"{short_status(run.status):9}", status_style(run.status))
+        took = short_duration(run.duration_ms) if run.duration_ms is not None else ""
+        lines.append(f"#{run.number} {status} {when}  {took}".rstrip())
+    return lines
