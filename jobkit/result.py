@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, Self
 
@@ -27,7 +27,7 @@ class JobResult:
     processed: int | None = None
     errors: int | None = None
     duration_ms: float | None = None
-    data: Mapping[str, Any] = _NO_DATA
+    data: Mapping[str, Any] = field(default_factory=lambda: _NO_DATA)
 
     def __post_init__(self) -> None:
         if self.status not in _ALLOWED:
