@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import click
@@ -12,16 +11,19 @@ import click
 IN_SHORT = "-C DIR, --env NAME, --json, --strict, -q, -v"
 
 
-@dataclass(slots=True)
 class GlobalOptions:
     """What the global options said so far; the later place on the command line wins."""
 
-    directory: str | None = None
-    env: str | None = None
-    json: bool = False
-    strict: bool = False
-    quiet: bool = False
-    verbosity: int = 0
+    __slots__ = ("directory", "env", "json", "quiet", "strict", "verbosity")
+
+    # Not a dataclass: that would be a tenth of what `jobkit --help` costs.
+    def __init__(self) -> None:
+        self.directory: str | None = None
+        self.env: str | None = None
+        self.json = False
+        self.quiet = False
+        self.strict = False
+        self.verbosity = 0
 
 
 class GlobalOption(click.Option):

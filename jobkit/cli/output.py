@@ -105,6 +105,10 @@ class Output:
         self.add_error(error)
         self.aside(error_line(error, self.aside_terminal, root=self.root))
 
+    def measure(self) -> None:
+        """Look again how wide the terminal behind stderr is: people resize their windows."""
+        self.aside_terminal = detect(self._streams.aside)
+
     # -- the end ----------------------------------------------------------------------------------
 
     def finish(self, empty: Any = None) -> None:

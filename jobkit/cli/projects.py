@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from jobkit.cli.render.text import count
+from jobkit.exceptions import CollectionError, JobkitError
 
 if TYPE_CHECKING:
     from jobkit.cli.session import Session
@@ -14,17 +15,45 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def loaded(session: Session, *, only: str | None = None) -> Iterator[Project]:
+def loaded(session: Session, *, only: str | None = None, lenient: bool = False) -> Iterator[Project]:
     """The project around here, its jobs collected; with *only*, just the file of that job if that is known.
 
-    Raises ConfigError. Broken job files are in the project's ``errors``.
+    Broken job files are in the project's ``errors``. Raises ConfigError, and with ``--strict``, unless
+    *lenient*, CollectionError if anything at all is wrong.
     """
     from jobkit.project import Project
 
     options = session.options
-    with Project.load(options.directory, options.env, only=only) as project:
+    strict = options.strict and not lenient
+    with Project.load(options.directory, options.env, only=None if strict else only) as project:
         session.output.root = project.root
+        if strict:
+            _insist(session, project)
         yield project
+
+
+def problems(project: Project) -> list[JobkitError]:
+    """What is wrong with files, and with jobs where it is not their file's error already."""
+    errors: list[JobkitError] = [*project.errors]
+    for spec in project.jobs.values():
+        if spec.error is not None and spec.error not in errors:
+            errors.append(spec.error)
+    return errors
+
+
+def _insist(session: Session, project: Project) -> None:
+    found = problems(project)
+    for error in found:
+        session.output.report(error)
+    for warning in project.warnings:
+        session.output.report(warning, kind="warning")
+    number = len(found) + len(project.warnings)
+    if number:
+        raise CollectionError(
+            f"--strict: {count(number, 'problem')}",
+            code="JK807",
+            help="mend what is shown above, or leave --strict away",
+        )
 
 
 def mention_broken(session: Session, project: Project) -> None:

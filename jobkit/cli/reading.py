@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from jobkit.exceptions import ConfigError
+from jobkit.exceptions import ConfigError, StoreError
 from jobkit.records import RunRecord
 from jobkit.statuses import RunStatus
 
@@ -81,17 +81,43 @@ def store_of(config: Config, *, read_only: bool = False) -> Store:
     from jobkit.stores.opening import open_store
 
     return open_store(
-        config.scheduler.store, project=config.project.name, root=config.root, read_only=read_only
+        config.scheduler.store,
+        project=config.project.name,
+        root=config.root,
+        read_only=read_only,
+        trust_permissions=config.project.trust_permissions,
     )
 
 
 @asynccontextmanager
-async def opened(store: Store) -> AsyncIterator[History]:
-    """The store, entered, after the runs of dead processes were settled."""
+async def opened(config: Config) -> AsyncIterator[History]:
+    """The store that *config* names, entered, after the runs of dead processes were settled.
+
+    Reading makes nothing: neither folder nor file. Only what has to be written down, or a store whose
+    tables have to be brought up to date first, is opened for writing.
+    """
+    async with AsyncExitStack() as stack:
+        yield await _opened_for_reading(stack, config) or await _opened_for_writing(stack, config)
+
+
+async def _opened_for_reading(stack: AsyncExitStack, config: Config) -> History | None:
     from jobkit.runner.leases import settle_dead
 
-    async with store:
-        yield History(store, await settle_dead(store))
+    try:
+        store = await stack.enter_async_context(store_of(config, read_only=True))
+        if not await settle_dead(store):
+            return History(store, frozenset())
+    except StoreError:
+        pass  # opening it for writing mends it, or says what is wrong with it
+    await stack.aclose()
+    return None
+
+
+async def _opened_for_writing(stack: AsyncExitStack, config: Config) -> History:
+    from jobkit.runner.leases import settle_dead
+
+    store = await stack.enter_async_context(store_of(config))
+    return History(store, await settle_dead(store))
 
 
 def read(config: Config, question: Callable[[History], Awaitable[T]]) -> T:
@@ -99,7 +125,7 @@ def read(config: Config, question: Callable[[History], Awaitable[T]]) -> T:
     import anyio
 
     async def ask() -> T:
-        async with opened(store_of(config)) as history:
+        async with opened(config) as history:
             return await question(history)
 
     return anyio.run(ask)

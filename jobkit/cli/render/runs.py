@@ -27,6 +27,12 @@ def header_line(run: RunRecord, env: str | None, terminal: Terminal) -> str:
     return "  ".join([*shown, terminal.style(" ".join(facts), "dim")])
 
 
+def planned_line(run: RunRecord, terminal: Terminal) -> str:
+    """``would run cleanup  days=30  enforce``."""
+    shown = [f"would run {terminal.style(run.job, 'strong')}", *_parameters(run.parameters)]
+    return "  ".join([*shown, *(["enforce"] if run.enforce else [])])
+
+
 def result_line(run: RunRecord, terminal: Terminal) -> list[str]:
     """``ok  #1424 cleanup  11.2s  processed=63987 errors=0``, and the message below it."""
     parts = [f"{terminal.style(short_status(run.status), status_style(run.status))}  #{run.number} {run.job}"]

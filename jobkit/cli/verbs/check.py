@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from jobkit.cli.command import verb
 from jobkit.cli.exit_codes import ExitCode
-from jobkit.cli.projects import loaded
+from jobkit.cli.projects import loaded, problems
 from jobkit.cli.render.errors import error_block
 from jobkit.cli.render.header import place
 from jobkit.cli.render.terminal import Terminal
@@ -48,10 +48,10 @@ def command(session: Session) -> int:
     """
     output = session.output
     began = session.clock.monotonic()
-    with loaded(session) as project:
+    with loaded(session, lenient=True) as project:
         report = Report(
             project,
-            _errors(project),
+            problems(project),
             project.warnings,
             session.options.strict,
             session.clock.monotonic() - began,
@@ -71,15 +71,6 @@ def command(session: Session) -> int:
         dot = f" {output.terminal.glyphs.dot} "
         output.lines([dot.join(lead), *screen(report, output.terminal)])
         return ExitCode.OK if report.passed else ExitCode.STOPPED
-
-
-def _errors(project: Project) -> list[JobkitError]:
-    """Those of files first; a job's own is left out where it is the file's."""
-    errors: list[JobkitError] = [*project.errors]
-    for spec in project.jobs.values():
-        if spec.error is not None and spec.error not in errors:
-            errors.append(spec.error)
-    return errors
 
 
 def screen(report: Report, terminal: Terminal) -> list[str]:

@@ -1,0 +1,135 @@
+"""Running jobs here and now, one after another or several at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import anyio
+
+from jobkit.cli.interruption import Interruption
+from jobkit.exceptions import JobkitError
+from jobkit.records import RunRecord
+from jobkit.runner import Runner
+from jobkit.statuses import Trigger
+
+if TYPE_CHECKING:
+    from jobkit.cli.reporter import Reporter
+    from jobkit.cli.session import Session
+    from jobkit.job import JobSpec
+    from jobkit.project import Project
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """One job to be run, with the parameters that were given for this run."""
+
+    spec: JobSpec
+    parameters: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manner:
+    """How the orders are to be executed."""
+
+    actor: str
+    at_once: int = 1
+    stop_at_first: bool = False
+    enforce: bool | None = None
+    timeout: timedelta | None = None
+
+
+@dataclass(slots=True)
+class Outcome:
+    """How it went: *refused* are orders that never became a run, *left* those that were not begun."""
+
+    records: list[RunRecord] = field(default_factory=list)
+    refused: list[JobkitError] = field(default_factory=list)
+    left: int = 0
+    interrupted: bool = False
+
+
+def execute(
+    orders: Sequence[Order], manner: Manner, project: Project, session: Session, reporter: Reporter
+) -> Outcome:
+    """Run *orders* in this process; a first Ctrl-C cancels what runs and waits until it is recorded."""
+    return anyio.run(_Execution(orders, manner, project, session, reporter).run)
+
+
+class _Execution:
+    def __init__(
+        self,
+        orders: Sequence[Order],
+        manner: Manner,
+        project: Project,
+        session: Session,
+        reporter: Reporter,
+    ) -> None:
+        self._orders = orders
+        self._manner = manner
+        self._project = project
+        self._session = session
+        self._reporter = reporter
+        self._interruption = Interruption()
+        self._outcome = Outcome()
+        self._stopped = False
+        self._begun = 0
+
+    async def run(self) -> Outcome:
+        from jobkit.runner.leases import settle_dead
+
+        async with self._project.open_store() as store:
+            await settle_dead(store)
+            runner = Runner(
+                self._project.jobs,
+                store,
+                config=self._project.config,
+                clock=self._session.clock,
+                observer=self._reporter,
+            )
+            # Only the runs are cancelled: runner and store still have to write down what becomes of them.
+            async with runner:
+                with anyio.CancelScope() as scope, self._interruption.watched(scope.cancel, self._told):
+                    await self._run_all(runner)
+        outcome = self._outcome
+        outcome.interrupted = bool(self._interruption)
+        outcome.left = len(self._orders) - self._begun
+        # What was cancelled is recorded too, although nobody got it as a result.
+        outcome.records = self._reporter.records
+        return outcome
+
+    async def _run_all(self, runner: Runner) -> None:
+        places = anyio.Semaphore(self._manner.at_once)
+        async with anyio.create_task_group() as tasks:
+            for order in self._orders:
+                await places.acquire()
+                if self._stopped:
+                    break
+                self._begun += 1
+                tasks.start_soon(self._run_one, runner, order, places)
+
+    async def _run_one(self, runner: Runner, order: Order, places: anyio.Semaphore) -> None:
+        manner = self._manner
+        try:
+            record = await runner.run(
+                order.spec,
+                order.parameters,
+                trigger=Trigger.MANUAL,
+                actor=manner.actor,
+                enforce=manner.enforce if manner.enforce is not None else order.spec.enforce,
+                timeout=manner.timeout,
+            )
+            failed = not record.status.ok
+        except JobkitError as error:
+            self._session.output.report(error)
+            self._outcome.refused.append(error)
+            failed = True
+        finally:
+            places.release()
+        if failed and manner.stop_at_first:
+            self._stopped = True
+
+    def _told(self, name: str) -> None:
+        self._session.output.aside("", f"{name}: cancelling what runs; once more ends it at once")

@@ -1,0 +1,182 @@
+"""``jobkit run SELECT…``: run jobs here and now."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from datetime import timedelta
+from typing import Any, TypeVar
+from zoneinfo import ZoneInfo
+
+import click
+
+from jobkit.cli.command import Option, verb
+from jobkit.cli.execution import Manner, Order, Outcome, execute
+from jobkit.cli.exit_codes import ExitCode, exit_code_of
+from jobkit.cli.orders import ask_for_consent, chosen_jobs, current_actor, order_for, parse_parameters
+from jobkit.cli.projects import loaded, mention_broken
+from jobkit.cli.render.runs import planned_line, summary
+from jobkit.cli.reporter import Reporter
+from jobkit.cli.selecting import selection_options
+from jobkit.cli.selection import Selection
+from jobkit.cli.session import Session
+from jobkit.durations import parse_duration
+from jobkit.exceptions import JobkitError, UsageError
+from jobkit.job import JobSpec
+from jobkit.project import Project
+from jobkit.records import RunRecord
+from jobkit.statuses import RunStatus, Trigger
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class _Duration(click.ParamType[timedelta]):
+    name = "duration"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
+        try:
+            return parse_duration(float(value) if str(value).replace(".", "", 1).isdigit() else value)
+        except (TypeError, ValueError) as error:
+            self.fail(str(error), param, ctx)
+
+
+def _selecting(*names: str, **attributes: Any) -> Callable[[F], F]:
+    return click.option(*names, cls=Option, section="Selection", **attributes)
+
+
+def _execution(*names: str, **attributes: Any) -> Callable[[F], F]:
+    return click.option(*names, cls=Option, section="Execution", **attributes)
+
+
+@verb(
+    "run",
+    empty=[],
+    examples=[
+        ("jobkit run cleanup -p days=30", "one job, with a parameter"),
+        ("jobkit run --tag nightly -x", "several, until the first that fails"),
+        ("jobkit run --failed", "those whose last run did not succeed"),
+        ("jobkit run --all --dry-run", "what would run"),
+    ],
+)
+@selection_options
+@_selecting("--all", "everything", is_flag=True, help="Every job.")
+@_selecting("--failed", is_flag=True, help="Jobs whose last run did not succeed.")
+@_execution("-p", "--param", "parameters", metavar="KEY=VALUE", multiple=True, help="A job parameter.")
+@_execution("-x", "--exitfirst", is_flag=True, help="Start nothing more after the first failure.")
+@_execution("-j", "--jobs", "at_once", type=click.IntRange(1, 1000), default=1, help="Runs at a time (1).")
+@_execution("--timeout", type=_Duration(), metavar="DURATION", help="Per attempt, instead of the job's own.")
+@_execution("--enforce", is_flag=True, help="Consent to destructive effects.")
+@_execution("--as", "actor", metavar="WHO", help="Who is accountable (user@host).")
+@_execution("--dry-run", is_flag=True, help="Check everything and say what would run.")
+@_execution("-y", "--yes", is_flag=True, help="Do not ask in a protected environment.")
+def command(session: Session, **given: Any) -> int:
+    """Run jobs here and now, in this process, and wait for them."""
+    selection = Selection(
+        terms=given["terms"], tags=given["tag"], extensions=given["ext"], keywords=given["keywords"]
+    )
+    if selection.empty and not given["everything"] and not given["failed"]:
+        raise UsageError("nothing to run was named", help="name jobs, or select them; --all is every job")
+    parameters = parse_parameters(given["parameters"])
+    names = selection.names or ()
+    with loaded(session, only=names[0] if len(names) == 1 else None) as project:
+        if given["everything"] and (broken := [*project.errors, *_errors(project.jobs.values())]):
+            return _stopped(session, broken)
+        mention_broken(session, project)
+        chosen = chosen_jobs(session, project, selection, failed=given["failed"])
+        broken = _errors(chosen)
+        if broken and names:
+            return _stopped(session, broken)
+        for error in broken:
+            session.output.report(error)
+        orders = [order_for(spec, parameters) for spec in chosen if spec.error is None]
+        if given["dry_run"]:
+            _say_plan(session, orders, enforce=given["enforce"])
+            return ExitCode.STOPPED if broken else ExitCode.OK
+        if not given["yes"]:
+            ask_for_consent(session, project, orders)
+        return _run(session, project, orders, given) or (ExitCode.STOPPED if broken else ExitCode.OK)
+
+
+def _errors(jobs: Iterable[JobSpec]) -> list[JobkitError]:
+    return [spec.error for spec in jobs if spec.error is not None]
+
+
+def _stopped(session: Session, errors: Iterable[JobkitError]) -> ExitCode:
+    """What was asked for cannot be had: say why, and run nothing."""
+    for error in errors:
+        session.output.report(error)
+    return ExitCode.STOPPED
+
+
+def _run(session: Session, project: Project, orders: Sequence[Order], given: dict[str, Any]) -> int:
+    output, clock = session.output, session.clock
+    manner = Manner(
+        actor=given["actor"] or current_actor(),
+        at_once=given["at_once"],
+        stop_at_first=given["exitfirst"],
+        enforce=True if given["enforce"] else None,
+        timeout=given["timeout"],
+    )
+    zone = ZoneInfo(project.config.scheduler.timezone)
+    reporter = Reporter(output, clock, zone, env=project.env, quiet=session.options.quiet)
+    began = clock.monotonic()
+    reporter.start()
+    try:
+        outcome = execute(orders, manner, project, session, reporter)
+    finally:
+        reporter.stop()
+        output.answer([run.to_json() for run in reporter.records])
+    _say_summary(session, outcome, clock.monotonic() - began)
+    return _code(outcome)
+
+
+def _code(outcome: Outcome) -> int:
+    """Being interrupted explains everything else; a failed run counts more than one that was refused."""
+    if outcome.interrupted:
+        return ExitCode.STOPPED
+    if any(not run.status.ok for run in outcome.records):
+        return ExitCode.FAILED
+    return exit_code_of(outcome.refused[0]) if outcome.refused else ExitCode.OK
+
+
+def _say_summary(session: Session, outcome: Outcome, took: float) -> None:
+    records = outcome.records
+    failed = any(not run.status.ok for run in records)
+    if len(records) + outcome.left + len(outcome.refused) < 2 and not failed:
+        return
+    output = session.output
+    terminal = output.aside_terminal if output.json else output.terminal
+    again = failed and not outcome.interrupted
+    lines = summary(records, terminal, not_started=outcome.left, took=took, again=again)
+    if output.json:
+        output.aside(*lines)
+    else:
+        output.lines(lines)
+
+
+def _say_plan(session: Session, orders: Sequence[Order], *, enforce: bool) -> None:
+    """What would run. As data: runs that were skipped, and so have neither id nor number."""
+    actor = current_actor()
+    planned = []
+    for order in orders:
+        spec = order.spec
+        schema = spec.signature.parameters
+        configured = schema.from_values(spec.parameters, job=spec.name)
+        values = schema.complete({**configured, **order.parameters}, job=spec.name)
+        planned.append(
+            RunRecord(
+                id="",
+                number=None,
+                job=spec.name,
+                extension=spec.extension,
+                status=RunStatus.SKIPPED,
+                trigger=Trigger.MANUAL,
+                attempts=1 + spec.retries.retries,
+                actor=actor,
+                enforce=enforce or spec.enforce,
+                parameters=schema.to_plain(values),
+                reason="dry_run",
+            )
+        )
+    session.output.answer([{**run.to_json(), "id": None} for run in planned])
+    terminal = session.output.terminal
+    session.output.lines([*(planned_line(run, terminal) for run in planned), "nothing was run (--dry-run)"])
