@@ -2,53 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import anyio
 
 from jobkit.cli.interruption import Interruption
+from jobkit.cli.plan import Manner, Order, Outcome
 from jobkit.exceptions import JobkitError
-from jobkit.records import RunRecord
-from jobkit.runner import Runner
+from jobkit.runner.leases import settle_dead
+from jobkit.runner.runner import Runner
 from jobkit.statuses import Trigger
 
 if TYPE_CHECKING:
     from jobkit.cli.reporter import Reporter
     from jobkit.cli.session import Session
-    from jobkit.job import JobSpec
     from jobkit.project import Project
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """One job to be run, with the parameters that were given for this run."""
-
-    spec: JobSpec
-    parameters: Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Manner:
-    """How the orders are to be executed."""
-
-    actor: str
-    at_once: int = 1
-    stop_at_first: bool = False
-    enforce: bool | None = None
-    timeout: timedelta | None = None
-
-
-@dataclass(slots=True)
-class Outcome:
-    """How it went: *refused* are orders that never became a run, *left* those that were not begun."""
-
-    records: list[RunRecord] = field(default_factory=list)
-    refused: list[JobkitError] = field(default_factory=list)
-    left: int = 0
-    interrupted: bool = False
 
 
 def execute(
@@ -78,8 +47,6 @@ class _Execution:
         self._begun = 0
 
     async def run(self) -> Outcome:
-        from jobkit.runner.leases import settle_dead
-
         async with self._project.open_store() as store:
             await settle_dead(store)
             runner = Runner(
@@ -118,7 +85,7 @@ class _Execution:
                 order.parameters,
                 trigger=Trigger.MANUAL,
                 actor=manner.actor,
-                enforce=manner.enforce if manner.enforce is not None else order.spec.enforce,
+                enforce=manner.enforce,
                 timeout=manner.timeout,
             )
             failed = not record.status.ok

@@ -13,6 +13,7 @@ Holds = Callable[[str], bool]
 
 _TOKEN = re.compile(r"\s*([()]|[^\s()]+)")
 _LONGEST = 1000
+_MOST_NESTED = 50
 
 
 def parse_expression(text: str) -> Callable[[Holds], bool]:
@@ -23,6 +24,8 @@ def parse_expression(text: str) -> Callable[[Holds], bool]:
     """
     if len(text) > _LONGEST:
         raise _refused(text, f"it is longer than {_LONGEST} characters")
+    if max(text.count("("), text.count("not")) > _MOST_NESTED:
+        raise _refused(text, f"more than {_MOST_NESTED} parentheses or `not` are too many")
     parser = _Parser(text)
     meaning = parser.any_of()
     if parser.tokens:

@@ -72,7 +72,7 @@ class Program(click.Group):
         return name, command, args[1:]
 
     def format_help(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        formatter.write_usage("jobkit", "[OPTIONS] VERB …")
+        formatter.write_usage("jobkit", "[OPTIONS] VERB ...")
         formatter.write_paragraph()
         formatter.write_text(_INTRODUCTION)
         with formatter.section("Examples"):

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from jobkit.cli.execution import Order
+from jobkit.cli.plan import Order
 from jobkit.cli.render.text import count
 from jobkit.cli.selection import Selection, nothing_selected, select
 from jobkit.exceptions import NothingSelected, RunRefused, UsageError

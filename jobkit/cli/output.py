@@ -17,6 +17,9 @@ from jobkit.exceptions import JobkitError
 #: What an answer's data is while there is none.
 NOTHING = object()
 
+# Signs of our own texts, for streams that cannot encode them; each takes one column, as they do.
+_TWINS = str.maketrans({"…": "~", "·": "-", "–": "-", "→": ">", "✗": "x", "“": '"', "”": '"', "’": "'"})
+
 
 class Output:
     """The voice of one command. Thread-safe: jobs report progress from their threads.
@@ -126,7 +129,7 @@ class Output:
             if self._unread:
                 return
             try:
-                self._streams.answer.write(text)
+                self._streams.answer.write(_shown(text, self.terminal))
                 self._streams.answer.flush()
             except BrokenPipeError:
                 self._unread = True
@@ -134,10 +137,14 @@ class Output:
     def _write_to(self, stream: TextIO, text: str) -> None:
         with self._lock:
             try:
-                stream.write(text)
+                stream.write(_shown(text, self.aside_terminal))
                 stream.flush()
             except (OSError, ValueError):
                 pass  # nobody listens on stderr; the answer and the exit code still tell
+
+
+def _shown(text: str, terminal: Terminal) -> str:
+    return text if terminal.unicode or text.isascii() else text.translate(_TWINS)
 
 
 def encode(value: Any, indent: int | None = None) -> str:

@@ -41,13 +41,22 @@ def problems(project: Project) -> list[JobkitError]:
     return errors
 
 
+def warnings(project: Project) -> list[JobkitError]:
+    """What works and is likely not meant, in the configuration and in jobs."""
+    found = [*project.warnings]
+    for spec in project.jobs.values():
+        found += [warning for warning in spec.warnings if warning not in found]
+    return found
+
+
 def _insist(session: Session, project: Project) -> None:
     found = problems(project)
     for error in found:
         session.output.report(error)
-    for warning in project.warnings:
+    doubts = warnings(project)
+    for warning in doubts:
         session.output.report(warning, kind="warning")
-    number = len(found) + len(project.warnings)
+    number = len(found) + len(doubts)
     if number:
         raise CollectionError(
             f"--strict: {count(number, 'problem')}",

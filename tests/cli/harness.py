@@ -59,7 +59,7 @@ class Stream(io.TextIOWrapper):
         self._tty = tty
 
     def isatty(self) -> bool:
-        return self._tty
+        return self._tty and super().isatty() is not None  # a closed one raises, as they do
 
     @property
     def text(self) -> str:

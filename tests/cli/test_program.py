@@ -34,6 +34,7 @@ def test_every_verb_is_there_and_explains_itself(anywhere: CommandLine, verb: st
     helped = anywhere(verb, "--help")
     assert helped.code == 0
     assert helped.out.startswith(f"Usage: jobkit {verb}")
+    assert helped.out.isascii()  # whatever the terminal's encoding, help can be had
     assert helped.err == ""
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import platform
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from jobkit.cli.command import verb
 from jobkit.cli.exit_codes import ExitCode
 from jobkit.cli.projects import loaded, problems
 from jobkit.cli.render.errors import error_block
-from jobkit.cli.render.header import place
+from jobkit.cli.render.header import header, place
 from jobkit.cli.render.terminal import Terminal
 from jobkit.cli.render.text import count
 from jobkit.cli.session import Session
@@ -27,6 +28,7 @@ class Report:
     errors: Sequence[JobkitError]
     warnings: Sequence[JobkitError]
     strict: bool
+    now: datetime
     took: float
 
     @property
@@ -46,37 +48,32 @@ def command(session: Session) -> int:
 
     Exit code 2 if anything is wrong with jobs (with --strict: or merely doubtful), 6 for the configuration.
     """
-    output = session.output
-    began = session.clock.monotonic()
+    output, clock = session.output, session.clock
+    began = clock.monotonic()
     with loaded(session, lenient=True) as project:
+        took = clock.monotonic() - began
         report = Report(
-            project,
-            problems(project),
-            project.warnings,
-            session.options.strict,
-            session.clock.monotonic() - began,
+            project, problems(project), warnings(project), session.options.strict, clock.now(), took
         )
-        failing = [*report.errors, *(report.warnings if report.strict else ())]
-        for error in failing:
+        for error in (*report.errors, *(report.warnings if report.strict else ())):
             output.add_error(error)
         output.answer(
             {
                 "ok": report.passed,
                 "jobs": len(project.jobs),
-                "warnings": [warning.to_json(project.root) for warning in project.warnings],
+                "warnings": [warning.to_json(project.root) for warning in report.warnings],
             }
         )
-        now = session.clock.now()
-        lead = [f"jobkit {version()}", f"Python {platform.python_version()}", *place(project.config, now)]
-        dot = f" {output.terminal.glyphs.dot} "
-        output.lines([dot.join(lead), *screen(report, output.terminal)])
+        output.lines(screen(report, output.terminal))
         return ExitCode.OK if report.passed else ExitCode.STOPPED
 
 
 def screen(report: Report, terminal: Terminal) -> list[str]:
     """The report, in the form that test runners have made familiar."""
     project = report.project
-    lines = [f"collected {count(len(project.jobs), 'job')}", ""]
+    tools = [f"jobkit {version()}", f"Python {platform.python_version()}"]
+    lines = header([*tools, *place(project.config, report.now)], terminal)
+    lines += [f"collected {count(len(project.jobs), 'job')}", ""]
     for kind, errors in (("error", report.errors), ("warning", report.warnings)):
         if errors:
             lines += [terminal.rule(f"{kind}s".upper(), "strong"), ""]

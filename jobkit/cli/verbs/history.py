@@ -62,8 +62,8 @@ def _filter(name: str, metavar: str, help: str, *, multiple: bool = False) -> Ca
     ],
 )
 @_filter("--job", "NAME", "Runs of this job; several add up.", multiple=True)
-@_filter("--status", "STATUS", "Runs that stand so: failed, lost, …; several add up.", multiple=True)
-@_filter("--trigger", "TRIGGER", "Runs asked for by this: schedule, manual, …", multiple=True)
+@_filter("--status", "STATUS", "Runs that stand so: failed, lost, ...; several add up.", multiple=True)
+@_filter("--trigger", "TRIGGER", "Runs asked for by this: schedule, manual, ...", multiple=True)
 @_filter("--since", "TIME", "From then on: 2d, '2h ago', 'yesterday 03:00', RFC 3339.")
 @_filter("--until", "TIME", "Before then.")
 @click.option("-n", "--limit", type=click.IntRange(1, 10_000), default=20, help="At most this many (20).")

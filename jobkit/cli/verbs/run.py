@@ -10,9 +10,9 @@ from zoneinfo import ZoneInfo
 import click
 
 from jobkit.cli.command import Option, verb
-from jobkit.cli.execution import Manner, Order, Outcome, execute
 from jobkit.cli.exit_codes import ExitCode, exit_code_of
 from jobkit.cli.orders import ask_for_consent, chosen_jobs, current_actor, order_for, parse_parameters
+from jobkit.cli.plan import Manner, Order, Outcome
 from jobkit.cli.projects import loaded, mention_broken
 from jobkit.cli.render.runs import planned_line, summary
 from jobkit.cli.reporter import Reporter
@@ -108,6 +108,8 @@ def _stopped(session: Session, errors: Iterable[JobkitError]) -> ExitCode:
 
 
 def _run(session: Session, project: Project, orders: Sequence[Order], given: dict[str, Any]) -> int:
+    from jobkit.cli.execution import execute
+
     output, clock = session.output, session.clock
     manner = Manner(
         actor=given["actor"] or current_actor(),
