@@ -209,6 +209,10 @@ class RunNotFound(StoreError, LookupError):
     default_code = "JK603"
 
 
+class JobkitWarning(UserWarning):
+    """Something that works and is likely not meant; its text ends with the code, as ``[JK132]``."""
+
+
 class UsageError(JobkitError):
     """The command line, or a call of the API, names something that does not exist."""
 

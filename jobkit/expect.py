@@ -5,9 +5,12 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 from jobkit.durations import format_duration, parse_duration
-from jobkit.result import JobResult
+
+if TYPE_CHECKING:
+    from jobkit.result import JobResult
 
 
 @dataclass(frozen=True, slots=True)

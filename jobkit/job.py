@@ -24,6 +24,9 @@ Misfire = Literal["latest", "all", "none"]
 Scope = Literal["cluster", "node"]
 Executor = Literal["auto", "async", "thread", "process"]
 
+#: The first attempt is the only one.
+NO_RETRY = Retry()
+
 
 class Job:
     """Derive from it to write a job as a class: attributes carry what options carry elsewhere.
@@ -43,7 +46,7 @@ class JobSpec:
 
     ``target`` is what ``submit_job`` was given, ``signature`` what it asks for, ``times`` the parsed
     schedule (None = manual only), ``origins`` says for each option which file and line decided it,
-    ``error`` is set when the job cannot run, and says why.
+    ``error`` is set when the job cannot run, and says why; ``warnings`` are for ``jobkit check``.
     """
 
     name: str
@@ -60,7 +63,7 @@ class JobSpec:
     enabled: bool = True
     tags: tuple[str, ...] = ()
     timeout: timedelta | None = None
-    retries: Retry = field(default_factory=Retry)
+    retries: Retry = NO_RETRY
     overlap: Overlap = "skip"
     misfire: Misfire = "latest"
     misfire_grace: timedelta | Literal["auto"] = "auto"
@@ -78,6 +81,7 @@ class JobSpec:
     times: Schedule | None = None
     origins: Mapping[str, Origin] = field(default_factory=dict)
     error: JobkitError | None = None
+    warnings: tuple[JobkitError, ...] = ()
 
     @property
     def schedule_text(self) -> str:

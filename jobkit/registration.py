@@ -10,21 +10,35 @@ thread-local: a thread started by a job file collects nothing.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from jobkit.exceptions import CollectionError
+    from jobkit.schedules.base import Schedule, ScheduleKind
+    from jobkit.signature import Signature
 
 
 @dataclass(frozen=True, slots=True)
 class Registration:
-    """One call of ``submit_job``: what was given, and the line of the call."""
+    """One call of ``submit_job``, found to be right: what was given, and the line of the call.
+
+    *options* are decoded, name and description included; those named in *given* were said in code.
+    *times* is the parsed schedule (None = manual only), *warnings* are for ``jobkit check``. A pending
+    decorator has options as they were given, and neither target nor signature.
+    """
 
     target: Any
     options: dict[str, Any]
     path: Path
     line: int
+    signature: Signature | None = None
+    given: frozenset[str] = frozenset()
+    times: Schedule | None = None
+    warnings: tuple[CollectionError, ...] = ()
 
 
 @dataclass(slots=True)
@@ -33,7 +47,8 @@ class Collecting:
 
     *accepts* is False for a helper (``_helpers.py``, a package's ``__init__``): it may be imported
     by job files, and a registration in it is an error at that line. *pending* holds decorators
-    ``@submit_job(...)`` that have not been applied to anything yet.
+    ``@submit_job(...)`` that have not been applied to anything yet. *kinds* are the kinds of schedules
+    that the loading project knows, None for the built-in ones.
     """
 
     module: str
@@ -41,6 +56,7 @@ class Collecting:
     accepts: bool = True
     registrations: list[Registration] = field(default_factory=list)
     pending: dict[int, Registration] = field(default_factory=dict)
+    kinds: Sequence[ScheduleKind] | None = None
 
 
 class _Stack(threading.local):
@@ -57,9 +73,11 @@ def current() -> Collecting | None:
 
 
 @contextmanager
-def collecting(module: str, path: Path, *, accepts: bool = True) -> Iterator[Collecting]:
+def collecting(
+    module: str, path: Path, *, accepts: bool = True, kinds: Sequence[ScheduleKind] | None = None
+) -> Iterator[Collecting]:
     """Credit registrations to *module* while its body runs."""
-    item = Collecting(module, path, accepts)
+    item = Collecting(module, path, accepts, kinds=kinds)
     _stack.items.append(item)
     try:
         yield item

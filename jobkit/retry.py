@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -44,12 +43,12 @@ class Retry:
 
     def pause(self, retry: int, run_id: str) -> timedelta:
         """The pause before the *retry*-th further attempt (from 1) of the run *run_id*."""
-        longest = parse_duration(self.max_delay)
+        first = parse_duration(self.delay).total_seconds()
+        longest = parse_duration(self.max_delay).total_seconds()
         try:
-            seconds = parse_duration(self.delay).total_seconds() * self.backoff ** (retry - 1)
+            seconds = min(first * float(self.backoff) ** (retry - 1), longest)
         except OverflowError:
-            seconds = longest.total_seconds()
-        seconds = min(seconds, longest.total_seconds())
+            seconds = longest if first else 0.0
         return timedelta(seconds=seconds * _share(run_id, retry) if self.jitter else seconds)
 
     def covers(self, error: BaseException) -> bool:
@@ -59,6 +58,8 @@ class Retry:
 
 def _share(run_id: str, retry: int) -> float:
     """A number in [0, 1) that is the same in every process for this run and retry."""
+    import hashlib  # loads OpenSSL, which a process that only collects jobs does not need
+
     digest = hashlib.blake2b(f"{run_id}/{retry}".encode(), digest_size=7).digest()
     return int.from_bytes(digest) / 2**56
 

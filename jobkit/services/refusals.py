@@ -1,0 +1,144 @@
+"""What is wrong with a request for a service, in words: the chain of who asked, and what there is."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from jobkit.annotations import text_of_annotation
+from jobkit.exceptions import ServiceError, ServiceNotFound
+from jobkit.services.requests import ServiceRequest
+from jobkit.services.specs import SuppliedSpec
+
+if TYPE_CHECKING:
+    from jobkit.services.graph import Provider
+
+_SHOWN = 40
+
+E = TypeVar("E", bound=ServiceError)
+
+
+@dataclass(frozen=True, slots=True)
+class Asker:
+    """A job or a service that asks for another service, and where it is written."""
+
+    text: str
+    path: Path | None = None
+    line: int | None = None
+    identity: object = None
+
+    def __str__(self) -> str:
+        return f"{self.text} ({self.path}:{self.line})" if self.path is not None else self.text
+
+
+def missing(request: ServiceRequest, view: Sequence[Provider], chain: tuple[Asker, ...]) -> ServiceNotFound:
+    """Nothing provides it."""
+    wanted = (
+        request.marker.name if request.marker is not None else request.parameter or request.annotation_text
+    )
+    names = {item.name: item for item in view}
+    near = difflib.get_close_matches(wanted, names, n=1)
+    hints = [f"did you mean `{near[0]}`?"] if near else []
+    if not request.annotation_text and request.marker is None and chain:
+        hints.append(f"if `{request.parameter}` is meant to be a job parameter, put `*` before it")
+    hints.append(f"available: {_listed(view)}")
+    return _error(ServiceNotFound, "JK402", f"{_asks(request, chain)}, and nothing provides it", chain, hints)
+
+
+def ambiguous(request: ServiceRequest, found: Sequence[Provider], chain: tuple[Asker, ...]) -> ServiceError:
+    """Several provide it, and the name of the parameter does not choose."""
+    names = ", ".join(item.name for item in found)
+    type_text = text_of_annotation(request.annotation)
+    return _error(
+        ServiceError,
+        "JK403",
+        f"{_asks(request, chain)}, and {len(found)} services are of that type: {names}",
+        chain,
+        [f'name the parameter like one of them, or write Annotated[{type_text}, Service("{found[0].name}")]'],
+    )
+
+
+def cycle(chain: tuple[Asker, ...]) -> ServiceError:
+    """A service needs itself, directly or through others."""
+    last = chain[-1]
+    first = next(index for index, link in enumerate(chain) if link.identity is last.identity)
+    names = " → ".join(link.text.removeprefix("service ") for link in chain[first:])
+    return _error(
+        ServiceError,
+        "JK404",
+        f"services need each other in a circle: {names}",
+        chain,
+        ["take one of the parameters out, or make a third service of what both need"],
+    )
+
+
+def wrong_scope(request: ServiceRequest, found: Provider, chain: tuple[Asker, ...]) -> ServiceError:
+    """Something that lives as long as the process needs something that lives as long as a run."""
+    asker = chain[-1].text
+    return _error(
+        ServiceError,
+        "JK405",
+        f"{asker} is opened once for the process and cannot use `{found.name}`, which is opened for each run",
+        chain,
+        [f'give {asker} scope="run", or take `{request.parameter}` out of its factory'],
+    )
+
+
+def contradiction(request: ServiceRequest, found: Provider, chain: tuple[Asker, ...]) -> ServiceError:
+    """The name is there, and it is something else."""
+    return _error(
+        ServiceError,
+        "JK409",
+        f"{_asks(request, chain)}, and `{found.name}` is {types_of(found)}",
+        chain,
+        [f"annotate it as {types_of(found)}, or name the service that is meant"],
+    )
+
+
+def twice(first: Provider, second: Provider) -> ServiceError:
+    """Two services under one name."""
+    path, line = second.spec.place
+    where = ":".join(str(part) for part in first.spec.place if part is not None) or first.source
+    return ServiceError(
+        f"there already is a service `{second.name}`" + (f" ({where})" if where else ""),
+        code="JK407",
+        path=path,
+        line=line,
+        help="give it another name, or replaces=True if it is to take the other's place",
+    )
+
+
+def types_of(provider: Provider) -> str:
+    """The types of a service, as people write them."""
+    if isinstance(provider.spec, SuppliedSpec):
+        return " or ".join(dict.fromkeys(name for _, name in provider.spec.type_names))
+    return " or ".join(map(text_of_annotation, provider.spec.types)) or "of no known type"
+
+
+def _asks(request: ServiceRequest, chain: tuple[Asker, ...]) -> str:
+    what = request.describe() if request.parameter else request.annotation_text
+    if request.marker is not None:
+        what += f" (service {request.marker.name!r})"
+    return f"{chain[-1].text} asks for `{what}`" if chain else f"`{what}` is asked for"
+
+
+def _listed(view: Sequence[Provider]) -> str:
+    shown = [f"{item.name} ({types_of(item)})" for item in view[:_SHOWN]]
+    rest = len(view) - len(shown)
+    return ", ".join(shown) + (f" and {rest} more" if rest > 0 else "") if shown else "nothing"
+
+
+def _error(kind: type[E], code: str, message: str, chain: tuple[Asker, ...], hints: list[str]) -> E:
+    if len(chain) > 1:
+        hints = [*hints, "asked for by: " + " → ".join(map(str, chain))]
+    place = chain[0] if chain else None
+    return kind(
+        message,
+        code=code,
+        path=place.path if place else None,
+        line=place.line if place else None,
+        help="\n".join(hints),
+    )
