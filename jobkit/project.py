@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from types import MappingProxyType, TracebackType
+from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from jobkit.exceptions import CollectionError, ConfigError, JobkitError, ServiceError
@@ -29,20 +29,24 @@ class Project:
     from any thread, loading and closing are not.
     """
 
-    def __init__(self, config: Config, collected: Collected, *, complete: bool) -> None:
+    def __init__(self, config: Config, collected: Collected) -> None:
         self.root: Path = config.root
         self.env: str | None = config.env
         self.config = config
-        self.errors: list[CollectionError] = list(collected.errors)
-        self.warnings: list[JobkitError] = [*config.warnings, *collected.warnings]
-        #: False when only the file of one job was imported.
-        self.complete = complete
-        self._jobs: dict[str, JobSpec] = dict(collected.jobs)
+        self.errors: list[CollectionError] = []
+        self.warnings: list[JobkitError] = []
+        #: False while only the files of single jobs were imported.
+        self.complete = False
+        self._jobs: dict[str, JobSpec] = {}
+        self._take(collected)
 
     @property
     def jobs(self) -> Mapping[str, JobSpec]:
-        """Every job by name, in the order of the names."""
-        return MappingProxyType(self._jobs)
+        """Every job by name, in the order of the names.
+
+        After ``load(only=...)`` further jobs are imported when they are asked for.
+        """
+        return _Jobs(self)
 
     @classmethod
     def load(
@@ -78,16 +82,28 @@ class Project:
         config = load_config(root, env=env, options=options or {})
         collection.attach(config)
         try:
-            collected = collection.collect_job(config, only) if only is not None else None
-            complete = collected is None
-            project = cls(config, collected or collection.collect(config), complete=complete)
-            project._apply_configuration()
-            project._check_services()
+            single = collection.collect_job(config, only) if only is not None else None
+            project = cls(config, single or collection.collect(config))
         except BaseException:
             collection.detach()
             raise
         _loaded = project
         return project
+
+    def find(self, name: str) -> JobSpec | None:
+        """The job called *name*, imported now if it has to be; None after a full collection without it."""
+        if name not in self._jobs and not self.complete:
+            from jobkit import collection
+
+            self._take(collection.collect_job(self.config, name) or collection.collect(self.config))
+        return self._jobs.get(name)
+
+    def collect_all(self) -> None:
+        """Import what was not imported yet. Raises ConfigError for configuration of unknown jobs."""
+        if not self.complete:
+            from jobkit import collection
+
+            self._take(collection.collect(self.config))
 
     def close(self) -> None:
         """Forget the job modules, so that another project can be loaded. Idempotent."""
@@ -116,10 +132,16 @@ class Project:
 
     # -- putting the two layers together ----------------------------------------------------------
 
-    def _apply_configuration(self) -> None:
+    def _take(self, collected: Collected) -> None:
+        """Lay the configuration over what was collected, and check what can be checked now."""
         from jobkit.config.apply import apply
 
-        self._jobs = {name: apply(spec, self.config) for name, spec in sorted(self._jobs.items())}
+        fresh = {name: apply(spec, self.config) for name, spec in collected.jobs.items()}
+        _check_services(fresh)
+        self._jobs = dict(sorted({**self._jobs, **fresh}.items()))
+        self.complete = collected.complete
+        self.errors[:] = collected.errors
+        self.warnings[:] = [*self.config.warnings, *collected.warnings]
         if self.complete:
             self._check_names(self._unknown_names())
 
@@ -168,18 +190,42 @@ class Project:
             return f"did you mean {close[0]!r}?"
         return "`jobkit list` shows the jobs there are"
 
-    def _check_services(self) -> None:
-        """Find out now, not at three in the morning, that a job asks for a service nobody provides."""
-        from jobkit.services import builtin_specs
-        from jobkit.services.graph import resolve
 
-        available = builtin_specs()
-        for name, spec in self._jobs.items():
-            if spec.error is None:
-                try:
-                    resolve(spec, available)
-                except ServiceError as error:
-                    self._jobs[name] = replace(spec, error=error)
+class _Jobs(Mapping[str, "JobSpec"]):
+    """The jobs of a project; one that was not imported yet is, when it is asked for."""
+
+    __slots__ = ("_project",)
+
+    def __init__(self, project: Project) -> None:
+        self._project = project
+
+    def __getitem__(self, name: str) -> JobSpec:
+        spec = self._project.find(name)
+        if spec is None:
+            raise KeyError(name)
+        return spec
+
+    def __iter__(self) -> Iterator[str]:
+        self._project.collect_all()
+        return iter(self._project._jobs)
+
+    def __len__(self) -> int:
+        self._project.collect_all()
+        return len(self._project._jobs)
+
+
+def _check_services(jobs: dict[str, JobSpec]) -> None:
+    """Find out now, not at three in the morning, that a job asks for a service nobody provides."""
+    from jobkit.services import builtin_specs
+    from jobkit.services.graph import resolve
+
+    available = builtin_specs()
+    for name, spec in jobs.items():
+        if spec.error is None:
+            try:
+                resolve(spec, available)
+            except ServiceError as error:
+                jobs[name] = replace(spec, error=error)
 
 
 def _as_one(errors: Iterable[ConfigError]) -> ConfigError:
