@@ -1,0 +1,114 @@
+"""Opening one service: a factory of any form, as one asynchronous context manager."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import AsyncIterator
+from contextlib import (
+    AbstractAsyncContextManager,
+    AbstractContextManager,
+    asynccontextmanager,
+    contextmanager,
+)
+from typing import Any
+
+from jobkit.exceptions import ServiceError
+from jobkit.sanitising import safe_text
+from jobkit.services.graph import ServiceNode
+from jobkit.services.specs import ServiceSpec
+
+
+def manager_for(
+    node: ServiceNode, values: dict[str, Any]
+) -> AbstractAsyncContextManager[Any] | AbstractContextManager[Any]:
+    """The context manager that opens *node* on entry and closes it on exit; *values* are its services."""
+    factory = node.spec.factory
+    placed = [values[request.parameter] for request, _ in node.arguments if request.positional_only]
+    named = {
+        request.parameter: values[request.parameter]
+        for request, _ in node.arguments
+        if not request.positional_only
+    }
+    if inspect.isasyncgenfunction(factory):
+        return asynccontextmanager(factory)(*placed, **named)
+    if inspect.isgeneratorfunction(factory):
+        return contextmanager(factory)(*placed, **named)
+    if node.spec.is_manager:
+        manager: AbstractAsyncContextManager[Any] = factory(*placed, **named)
+        return manager
+    return _called(node.spec, placed, named)
+
+
+@asynccontextmanager
+async def _called(spec: ServiceSpec, placed: list[Any], named: dict[str, Any]) -> AsyncIterator[Any]:
+    """A service that only opens: there is nothing to close."""
+    value = spec.factory(*placed, **named)
+    yield await value if inspect.isawaitable(value) else value
+
+
+class OpenService:
+    """One entered service, to be left in the task that entered it."""
+
+    def __init__(self, node: ServiceNode, values: dict[str, Any]) -> None:
+        self.node = node
+        self.value: Any = None
+        self._values = values
+        self._manager: Any = None
+
+    async def enter(self) -> Any:
+        """Open it and give the service. Raises what the factory raises."""
+        manager = manager_for(self.node, self._values)
+        if hasattr(manager, "__aenter__"):
+            self.value = await manager.__aenter__()
+        else:
+            self.value = manager.__enter__()
+        self._manager = manager
+        return self.value
+
+    async def leave(self, error: BaseException | None) -> BaseException | None:
+        """Close it, with *error* thrown in; what went wrong in closing, which *error* itself is not.
+
+        The service sees *error* and cannot swallow it. Never raises, not even a cancellation: it is given
+        back like everything else.
+        """
+        manager = self._manager
+        details = (type(error), error, error.__traceback__) if error is not None else (None, None, None)
+        try:
+            if hasattr(manager, "__aexit__"):
+                await manager.__aexit__(*details)
+            else:
+                manager.__exit__(*details)
+        except BaseException as raised:  # whatever closing raises belongs to the record of the run
+            return None if error is not None and _repeats(raised, error) else raised
+        return None
+
+
+def _repeats(raised: BaseException, error: BaseException) -> bool:
+    """Whether *raised* is *error* coming through: itself, or alone in groups that a task group made."""
+    return raised is error or _innermost(raised) is error
+
+
+def _innermost(error: BaseException) -> BaseException:
+    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    return error
+
+
+def described(error: BaseException) -> str:
+    """Class and text of *error*; of the one inside, if a task group has put a group around it."""
+    inner = _innermost(error)
+    return f"{type(inner).__name__}: {safe_text(inner, 500)}"
+
+
+def not_opened(node: ServiceNode, error: BaseException) -> ServiceError:
+    """The error for the run that asked: which service, and what its factory raised."""
+    path, line = node.spec.place
+    failure = ServiceError(
+        f"service `{node.spec.name}` could not be opened: {described(error)}",
+        code="JK401",
+        path=path,
+        line=line,
+        help="the next run that asks for it tries again",
+    )
+    failure.__cause__ = error
+    return failure
