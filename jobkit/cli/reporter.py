@@ -11,7 +11,7 @@ from jobkit.cli.live import LiveLines
 from jobkit.cli.output import Output
 from jobkit.cli.render.bar import progress_bar, progress_facts
 from jobkit.cli.render.log_lines import log_line
-from jobkit.cli.render.runs import failure_block, header_line, result_line
+from jobkit.cli.render.runs import failure_block, failure_text, header_line, result_line
 from jobkit.cli.render.terminal import Terminal
 from jobkit.cli.render.text import first_line
 from jobkit.cli.render.times import distance
@@ -96,7 +96,7 @@ class Reporter:
             return
         why = outcome.message or ""
         if outcome.error is not None:
-            why = f"{outcome.error.type}: {outcome.error.message}"
+            why = failure_text(outcome.error)
         wait = distance(max(retry_at - self._clock.now(), timedelta(0)))
         said = f"attempt {attempt} {outcome.status}: {shorten(escape_controls(first_line(why)), _LONGEST)}"
         with self._live.paused():
@@ -139,7 +139,8 @@ class Reporter:
         output = self._output
         terminal = output.aside_terminal if output.json else output.terminal
         lines = _indented(depth, result_line(run, terminal))
-        if not run.status.ok:
+        # A message stands below the result already; the block is for what does not fit there.
+        if not run.status.ok and (run.error is not None or not run.message or run.cleanup_errors):
             lines += ["", *failure_block(run, terminal, root=output.root), ""]
         if output.json:
             output.aside(*lines)
@@ -156,7 +157,7 @@ class Reporter:
 
     def _label(self, running: _Running) -> str:
         progress = running.progress
-        words = f" {escape_controls(first_line(progress.message))}" if progress and progress.message else ""
+        words = f": {escape_controls(first_line(progress.message))}" if progress and progress.message else ""
         return shorten(f"{running.run.job}{words}", 60)
 
     def _lines(self) -> list[str]:

@@ -27,6 +27,11 @@ def header_line(run: RunRecord, env: str | None, terminal: Terminal) -> str:
     return "  ".join([*shown, terminal.style(" ".join(facts), "dim")])
 
 
+def failure_text(error: RunFailure) -> str:
+    """``KeyError: 'published_at'``: class and message in one text, possibly of several lines."""
+    return f"{error.type.removeprefix('builtins.')}: {error.message}"
+
+
 def planned_line(run: RunRecord, terminal: Terminal) -> str:
     """``would run cleanup  days=30  enforce``."""
     shown = [f"would run {terminal.style(run.job, 'strong')}", *_parameters(run.parameters)]
@@ -104,7 +109,7 @@ def _summary_line(run: RunRecord, terminal: Terminal) -> str:
     status = terminal.style(short_status(run.status), status_style(run.status))
     why = run.message or run.reason or ""
     if run.error is not None:
-        why = f"{run.error.type}: {run.error.message}"
+        why = failure_text(run.error)
     text = shorten(escape_controls(first_line(why)), _LONGEST)
     return f"{status} #{run.number} {run.job}{f' - {text}' if text else ''}   jobkit logs {run.number}"
 

@@ -9,7 +9,7 @@ from datetime import datetime
 
 from jobkit.cli.command import verb
 from jobkit.cli.exit_codes import ExitCode
-from jobkit.cli.projects import loaded, problems
+from jobkit.cli.projects import loaded, problems, warnings
 from jobkit.cli.render.errors import error_block
 from jobkit.cli.render.header import header, place
 from jobkit.cli.render.terminal import Terminal

@@ -15,6 +15,7 @@ from jobkit.cli.csv_text import csv_lines
 from jobkit.cli.instants import parse_instant
 from jobkit.cli.reading import History, configuration, read
 from jobkit.cli.render.header import header, place
+from jobkit.cli.render.runs import failure_text
 from jobkit.cli.render.table import Cell, Column, Row, table
 from jobkit.cli.render.terminal import Terminal
 from jobkit.cli.render.text import count, first_line
@@ -174,7 +175,7 @@ def _row(run: RunRecord, now: datetime, zone: ZoneInfo) -> Row:
 def _message(run: RunRecord) -> str:
     text = run.message or run.reason or ""
     if run.error is not None and not run.message:
-        text = f"{run.error.type}: {run.error.message}"
+        text = failure_text(run.error)
     if run.ticks is not None:
         text = f"{count(run.ticks.count, 'tick')}, {run.reason or 'skipped'}"
     return escape_controls(first_line(text)[:_LONGEST_MESSAGE])
