@@ -1,0 +1,3 @@
+"""Where runs are kept: ``base`` is the promise, ``opening`` finds the store of an address."""
+
+from __future__ import annotations

@@ -9,9 +9,16 @@ Rules for all methods
     * Asynchronous methods may be called from any task of the event loop that entered the store, on
       asyncio and on trio, any number at a time. What a method reports as written is durable.
     * A cancelled call has either happened or not; it never happens half.
-    * Text comes back as it was given, lone surrogates and NUL replaced by U+FFFD; JSON values likewise.
+    * Text comes back as it was given, of any length, lone surrogates and NUL replaced by U+FFFD.
+    * JSON (``parameters``, ``data``, ``fields``) holds objects, arrays, text, numbers, booleans and null.
+      Whatever else is handed over loses no run: it becomes what is nearest. NaN and infinities become
+      null, tuples arrays, keys text; datetimes RFC 3339 text, dates, paths, UUIDs and decimals their
+      text, an enumeration's member its value; anything else, and what contains itself or is nested
+      deeper than 64, becomes ``"<module.Class>"``. Whoever wants such a value refused refuses it before.
+    * Counts beyond 64 bits are cut to the largest; a progress that is not finite counts as unknown.
     * Trouble is a :class:`~jobkit.exceptions.StoreError`: ``StoreUnavailable`` when the same call may
-      succeed later, ``RunNotFound`` for an unknown reference; nothing else is raised.
+      succeed later, ``RunNotFound`` for an unknown reference. Nothing else is raised, except TypeError
+      and ValueError for arguments that no store could take (a naive datetime, a limit of 0).
 """
 
 from __future__ import annotations
@@ -102,7 +109,10 @@ class OpenLease:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """How an attempt ended, and with it, if it was the last, the run."""
+    """How an attempt ended, and with it, if it was the last, the run.
+
+    ValueError for a status that can still change.
+    """
 
     status: RunStatus
     finished_at: datetime
@@ -115,12 +125,16 @@ class Outcome:
     error: RunFailure | None = None
     cleanup_errors: tuple[RunFailure, ...] = ()
 
+    def __post_init__(self) -> None:
+        if not self.status.finished:
+            raise ValueError(f"an attempt cannot end {self.status}")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunQuery:
     """Which runs to read; None means any. *since* and *until* bound ``queued_at`` as [since, until).
 
-    *after* is the ``next`` of the page before. *limit* lies between 1 and 10,000.
+    *after* is the ``next`` of the page before. *limit* lies between 1 and 10,000: ValueError beyond.
     """
 
     jobs: Sequence[str] | None = None
@@ -132,12 +146,17 @@ class RunQuery:
     limit: int = 20
     after: str | None = None
 
+    def __post_init__(self) -> None:
+        if not 1 <= self.limit <= 10_000:
+            raise ValueError(f"a page has 1 to 10,000 runs, not {self.limit}")
+
 
 @dataclass(frozen=True, slots=True)
 class RunPage:
     """Runs, newest first; *next* continues after the last of them, None at the end.
 
-    Paging is by key: runs that are added meanwhile neither repeat nor hide any.
+    Newest is the latest ``queued_at``, and of equal ones the highest number. Paging is by key: runs
+    that are added meanwhile neither repeat nor hide any.
     """
 
     runs: tuple[RunRecord, ...]
@@ -167,7 +186,10 @@ class Store(Protocol):
         ...
 
     async def __aenter__(self) -> Self:
-        """Open it: connect, check the schema (an embedded store upgrades itself) and the project name."""
+        """Open it: connect, check the schema (an embedded store upgrades itself) and the project name.
+
+        It can be opened again after it was closed, not twice at a time.
+        """
         ...
 
     async def __aexit__(
@@ -181,11 +203,17 @@ class Store(Protocol):
         ...
 
     async def schema(self) -> SchemaStatus:
-        """Which migrations are applied and which wait. Works on a store that needs an upgrade."""
+        """Which migrations are applied and which wait.
+
+        Works before the store is entered, and on one that needs an upgrade; changes nothing.
+        """
         ...
 
     async def upgrade(self) -> SchemaStatus:
-        """Apply the migrations that wait, each whole or not at all; safe from several processes at once."""
+        """Apply the migrations that wait, each whole or not at all; safe from several processes at once.
+
+        Works before the store is entered.
+        """
         ...
 
     # -- runs and leases ------------------------------------------------------------------------
@@ -198,14 +226,20 @@ class Store(Protocol):
         ...
 
     async def add_and_start(self, run: NewRun, request: LeaseRequest) -> tuple[RunRecord, Lease]:
-        """Insert *run* and start its first attempt here, in one transaction."""
+        """Insert *run* and start its first attempt here, in one transaction.
+
+        The same id again from the same owner is the same start. StoreError if that id belongs to a run
+        that somebody else started, or that has gone on since.
+        """
         ...
 
     async def start_attempt(self, run_id: str, request: LeaseRequest) -> Lease | None:
         """Start the next attempt of a queued run: it is ``running``, its attempt number and fence grow.
 
         None if it is not queued, or somebody else's lease has not ended. A pinned run that waits for
-        its next attempt still has its lease: its owner, and nobody else, may start it.
+        its next attempt still has its lease: its owner, and nobody else, may start it. The run's
+        ``started_at`` stays that of its first attempt. Whether *not_before* has come, and how many
+        attempts a run may have, is for the caller to judge. RunNotFound if there is no such run.
         """
         ...
 
@@ -213,7 +247,7 @@ class Store(Protocol):
         """Extend *leases* from now by their durations; the run ids of those that still stand.
 
         An expired lease whose fence is unchanged is renewed all the same. Synchronous and thread-safe,
-        because renewals have a thread of their own; waits at most a few seconds.
+        because renewals have a thread of their own; waits at most a few seconds, then StoreUnavailable.
         """
         ...
 
@@ -221,29 +255,30 @@ class Store(Protocol):
         """End the attempt with *outcome*; the run is ``queued`` again until *not_before*.
 
         A pinned run keeps its lease meanwhile, any other lets it go. False if the lease was fenced.
+        The same again is the same.
         """
         ...
 
     async def finish(self, lease: Lease, outcome: Outcome) -> RunRecord | None:
         """End the attempt and the run with *outcome*, under the fence of *lease*.
 
-        None if it was fenced: then the run keeps what it has, and *outcome* as its late outcome.
-        The same finish again is the same finish.
+        None if it was fenced: then the run, if it is still there, keeps what it has, and *outcome* as
+        its late outcome. The same finish again is the same finish. A pinned run that waits for its
+        next attempt can be finished too; its attempts stay as they ended.
         """
         ...
 
     async def open_leases(self) -> list[OpenLease]:
-        """All leases that have not ended, those of queued pinned runs included."""
+        """All leases that have not ended, those of queued pinned runs included, in no order."""
         ...
 
-    async def settle(
-        self, lease: Lease, *, dead: bool, retry_at: datetime | None = None
-    ) -> RunRecord | None:
+    async def settle(self, lease: Lease, *, dead: bool, retry_at: datetime | None = None) -> RunRecord | None:
         """End a lease whose owner is gone: its attempt is ``lost``.
 
         Nothing happens (None) unless the fence still is *lease*'s and the lease has expired by the
         store's clock, or *dead* says that the owner is known to run no more. With *retry_at* the run is
-        ``queued`` again until then, otherwise it is ``lost``.
+        ``queued`` again until then, otherwise it is ``lost``; a pinned run is lost in any case. The
+        fence grows: the owner, should it live, is fenced. What was lost has a message and no duration.
         """
         ...
 
@@ -266,21 +301,29 @@ class Store(Protocol):
         ...
 
     async def attempts(self, run_id: str) -> list[AttemptRecord]:
-        """The attempts of a run, in order."""
+        """The attempts of a run, in order. RunNotFound if there is no such run."""
+        ...
+
+    async def late_outcome(self, run_id: str) -> Outcome | None:
+        """What the last fenced ``finish`` of a run reported, None if there was none. RunNotFound."""
         ...
 
     # -- log lines ------------------------------------------------------------------------------
 
     async def add_log_lines(self, run_id: str, lines: Sequence[LogLine]) -> None:
-        """Keep *lines*; one whose sequence is already there replaces it."""
+        """Keep *lines*; one whose sequence is already there replaces it. RunNotFound."""
         ...
 
     async def log_lines(self, run_id: str, *, after: int = 0, limit: int = 1000) -> list[LogLine]:
-        """Lines with a sequence above *after*, in order, at most *limit*."""
+        """Lines with a sequence above *after*, in order, at most *limit*. RunNotFound."""
         ...
 
     # -- upkeep ---------------------------------------------------------------------------------
 
     async def prune(self, before: datetime) -> int:
-        """Delete finished runs (their attempts and lines too) that finished before *before*; how many."""
+        """Delete finished runs (their attempts and lines too) that were queued and finished before *before*;
+        how many.
+
+        It may work in portions, so that others can write meanwhile; a cancelled call keeps what it did.
+        """
         ...

@@ -1,0 +1,139 @@
+"""Runs as the store in memory keeps them."""
+
+from __future__ import annotations
+
+import copy
+import threading
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import overload
+
+from jobkit.records import AttemptRecord, LogLine, RunRecord
+from jobkit.statuses import RunStatus
+from jobkit.stores import values
+from jobkit.stores.base import Lease, NewRun, Outcome, RunQuery
+
+
+@dataclass(slots=True)
+class Held:
+    """A run as the store holds it; *lease* is None when nobody has one."""
+
+    record: RunRecord
+    fence: int = 0
+    lease: Lease | None = None
+    attempts: dict[int, AttemptRecord] = field(default_factory=dict)
+    lines: dict[int, LogLine] = field(default_factory=dict)
+    late_outcome: Outcome | None = None
+
+    def change(self, **changes: object) -> None:
+        self.record = replace(self.record, **changes)  # type: ignore[arg-type]  # names are RunRecord's
+
+
+@dataclass(slots=True)
+class Kept:
+    """What several stores can share, as several processes share a database."""
+
+    project: str
+    runs: dict[str, Held] = field(default_factory=dict)
+    last_number: int = 0
+    lock: threading.RLock = field(default_factory=threading.RLock)
+
+
+def queued(run: NewRun) -> RunRecord:
+    """*run* as it is kept; number and time come with the insertion."""
+    values.optional_micros(run.not_before)
+    return RunRecord(
+        id=values.clean_text(run.id),
+        number=None,
+        job=values.clean_text(run.job),
+        extension=values.clean_text(run.extension),
+        status=RunStatus.QUEUED,
+        trigger=run.trigger,
+        scheduled_at=_utc(run.scheduled_at),
+        attempts=run.attempts,
+        actor=values.clean_text(run.actor),
+        enforce=run.enforce,
+        parameters=values.decode(values.encode(run.parameters)),
+        window=None if run.window is None else (_utc(run.window[0]), _utc(run.window[1])),
+        covers=None
+        if run.covers is None
+        else replace(run.covers, first=_utc(run.covers.first), last=_utc(run.covers.last)),
+        parent=values.optional_text(run.parent),
+        retry_of=values.optional_text(run.retry_of),
+    )
+
+
+@overload
+def _utc(instant: datetime) -> datetime: ...
+@overload
+def _utc(instant: datetime | None) -> datetime | None: ...
+def _utc(instant: datetime | None) -> datetime | None:
+    return values.optional_instant(values.optional_micros(instant))
+
+
+def given(record: RunRecord) -> RunRecord:
+    """*record* with mappings of its own, so that nobody's changes reach what is kept."""
+    return replace(record, parameters=copy.deepcopy(record.parameters), data=copy.deepcopy(record.data))
+
+
+def end_attempt(held: Held, number: int, outcome: Outcome) -> None:
+    attempt = held.attempts.get(number)
+    if attempt is None or attempt.finished_at is not None:
+        return
+    held.attempts[number] = replace(
+        attempt,
+        status=outcome.status,
+        finished_at=outcome.finished_at,
+        duration_ms=outcome.duration_ms,
+        message=outcome.message,
+        reason=outcome.reason,
+        error=outcome.error,
+    )
+
+
+def end_run(held: Held, outcome: Outcome) -> None:
+    held.lease = None
+    held.change(
+        status=outcome.status,
+        finished_at=outcome.finished_at,
+        duration_ms=outcome.duration_ms,
+        message=outcome.message,
+        processed=outcome.processed,
+        errors=outcome.errors,
+        data=outcome.data,
+        reason=outcome.reason,
+        error=outcome.error,
+        cleanup_errors=outcome.cleanup_errors,
+    )
+
+
+def newest_key(record: RunRecord) -> tuple[int, int]:
+    """Sorts the newest first."""
+    assert record.queued_at is not None, "set by the insertion"
+    assert record.number is not None, "set by the insertion"
+    return -values.to_micros(record.queued_at), -record.number
+
+
+def selected(record: RunRecord, query: RunQuery) -> bool:
+    queued_at = record.queued_at
+    assert queued_at is not None, "set by the insertion"
+    return (
+        (query.jobs is None or record.job in {values.clean_text(job) for job in query.jobs})
+        and (query.statuses is None or record.status in query.statuses)
+        and (query.triggers is None or record.trigger in query.triggers)
+        and (query.since is None or queued_at >= query.since)
+        and (query.until is None or queued_at < query.until)
+        and (query.parent is None or record.parent == values.clean_text(query.parent))
+    )
+
+
+def clean_line(line: LogLine) -> LogLine:
+    return LogLine(
+        sequence=line.sequence,
+        at=_utc(line.at),
+        level=values.clean_text(line.level),
+        event=values.clean_text(line.event),
+        attempt=line.attempt,
+        source=values.clean_text(line.source),
+        fields=values.decode(values.encode(line.fields)),
+    )

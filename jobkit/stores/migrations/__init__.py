@@ -1,0 +1,92 @@
+"""Numbered SQL migrations, one folder per dialect: ``sqlite/0001_runs.sql``.
+
+A migration that was released never changes: a store remembers the checksum of each one that it was
+given and refuses to go on when the text differs, because then nobody knows what its tables look
+like. To change tables, add a file with the next number.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from jobkit.exceptions import StoreError
+
+_FOLDER: Final = Path(__file__).parent
+_NAME: Final = re.compile(r"([0-9]{4})_[a-z0-9_]+", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Migration:
+    """One step of a schema; *name* is the file's without ``.sql``."""
+
+    number: int
+    name: str
+    sql: str
+    checksum: str
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """A step as a store remembers it."""
+
+    number: int
+    name: str
+    checksum: str
+
+
+def migrations_of(folder: Path) -> tuple[Migration, ...]:
+    """The migrations in *folder* in order. ValueError for a name or a number out of line."""
+    found = []
+    for number, path in enumerate(sorted(folder.glob("*.sql")), start=1):
+        match = _NAME.fullmatch(path.stem)
+        if match is None or int(match[1]) != number:
+            raise ValueError(f"{path.name} should be called {number:04}_what_it_does.sql")
+        sql = path.read_text(encoding="utf-8")
+        found.append(Migration(number, path.stem, sql, checksum(sql)))
+    return tuple(found)
+
+
+def migrations_for(dialect: str) -> tuple[Migration, ...]:
+    """The migrations that jobkit ships for *dialect*."""
+    return migrations_of(_FOLDER / dialect)
+
+
+def checksum(sql: str) -> str:
+    """What tells one text from another, line ends aside: a checkout may have changed those."""
+    return hashlib.sha256("\n".join(sql.splitlines()).encode()).hexdigest()
+
+
+def pending(known: Sequence[Migration], applied: Sequence[Applied], *, store: str) -> tuple[Migration, ...]:
+    """What *applied* still lacks of *known*; *store* names the store in errors.
+
+    StoreError if the store was written by a newer version, was given a migration of another text, or
+    misses one in between.
+    """
+    for position, step in enumerate(applied, start=1):
+        if step.number != position:
+            raise StoreError(
+                f"{store} has migration {step.name}, but not number {position}, which comes before it",
+                code="JK608",
+                help="somebody changed its tables by hand: put a backup in its place",
+            )
+        if position > len(known):
+            raise StoreError(
+                f"{store} was written by a newer version of jobkit: it has migration {step.name}, and this"
+                f" version knows {len(known)}",
+                code="JK607",
+                help="run the newer version, or give this one a store of its own in [scheduler] store",
+            )
+        migration = known[position - 1]
+        if (step.name, step.checksum) != (migration.name, migration.checksum):
+            raise StoreError(
+                f"{store} was given another migration {step.name} than the {migration.name} that this"
+                " version of jobkit ships",
+                code="JK608",
+                help="install the version that wrote it; a released migration is never edited",
+            )
+    return tuple(known[len(applied) :])

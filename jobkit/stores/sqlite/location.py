@@ -1,0 +1,225 @@
+"""Where the database lies, and what must be true of that place before it is used.
+
+All checks look at names and modes only. The database itself is never opened with ``open()``: closing
+any descriptor of a file drops the locks that SQLite holds on it in the same process.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from jobkit.exceptions import StoreError, StoreUnavailable
+from jobkit.stores.sqlite.errors import forbidden
+from jobkit.stores.sqlite.mounts import network_file_system
+
+STATE_FOLDER: Final = ".jobkit"
+COMPANIONS: Final = ("-wal", "-shm", "-journal")
+_OTHERS_WRITE: Final = stat.S_IWOTH
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """The place of one database.
+
+    *path* is absolute. Inside *root* every folder on the way is judged, elsewhere only the last.
+    """
+
+    path: Path
+    root: Path
+    allow_network: bool = False
+    trust_permissions: bool = False
+
+    @property
+    def shown(self) -> str:
+        """The path as people read it."""
+        try:
+            return self.path.relative_to(self.root).as_posix()
+        except ValueError:
+            return str(self.path)
+
+    @property
+    def folder(self) -> Path:
+        return self.path.parent
+
+    def companion(self, ending: str) -> Path:
+        """The file that SQLite keeps beside the database under this ending."""
+        return self.path.with_name(self.path.name + ending)
+
+    def companions(self) -> list[Path]:
+        """The files that SQLite keeps beside the database, whether they are there or not."""
+        return [self.companion(ending) for ending in COMPANIONS]
+
+    def exists(self) -> bool:
+        """Whether anything has the database's name. StoreError if the system will not say."""
+        return self._look(self.path) is not None
+
+    def identity(self) -> tuple[int, int] | None:
+        """Device and inode of what has the name now, so that a replaced file is noticed."""
+        try:
+            found = self.path.stat()
+        except OSError:
+            return None
+        return found.st_dev, found.st_ino
+
+    def writable(self) -> bool:
+        """Whether this process may write to the database and to its folder."""
+        return os.access(self.folder, os.W_OK | os.X_OK) and (
+            not self.path.exists() or os.access(self.path, os.R_OK | os.W_OK)
+        )
+
+    def check(self, *, for_writing: bool) -> None:
+        """Judge folder and file. StoreError says what is wrong; nothing is changed."""
+        self._check_folder(for_writing=for_writing)
+        self._check_file(for_writing=for_writing)
+
+    def prepare_folder(self) -> None:
+        """Make the folder if only it is missing, private to this user and unknown to version control."""
+        if not self.folder.exists():
+            self._make_folder()
+        ignore = self.folder / ".gitignore"
+        if self.folder.name == STATE_FOLDER and not ignore.exists():
+            try:
+                ignore.write_text("*\n", encoding="utf-8")
+            except OSError:
+                return  # a folder that cannot be written to is reported by the check that follows
+
+    def _make_folder(self) -> None:
+        if not self.folder.parent.is_dir():
+            raise StoreError(
+                f"the folder {self.folder.parent} for the run store does not exist",
+                code="JK611",
+                path=self.path,
+                help=f"create it (mkdir -p {self.folder.parent}) or change [scheduler] store",
+            )
+        self._check_permissions(self.folder.parent)
+        try:
+            self.folder.mkdir(mode=0o700, exist_ok=True)
+        except OSError as error:
+            raise self.refused(error) from error
+
+    def _check_folder(self, *, for_writing: bool) -> None:
+        try:
+            is_folder = stat.S_ISDIR(self.folder.stat().st_mode)
+        except OSError as error:
+            raise self.refused(error) from error
+        if not is_folder:
+            raise StoreError(
+                f"{self.folder} is not a folder, so the run store cannot lie in it",
+                code="JK611",
+                path=self.path,
+                help="move that file aside or change [scheduler] store",
+            )
+        kind = None if self.allow_network else network_file_system(self.folder.resolve())
+        if kind is not None:
+            raise StoreError(
+                f"the run store {self.shown} lies on a network file system ({kind}), where SQLite can"
+                " lose data",
+                code="JK610",
+                path=self.path,
+                help="put it on a local disk, use PostgreSQL, or add ?allow-network-fs=1 to its address"
+                " if only one host ever uses it",
+            )
+        self._check_permissions(self.folder)
+        if for_writing and not os.access(self.folder, os.W_OK | os.X_OK):
+            raise forbidden(self.shown, self.path, f"its folder {self.folder} is read-only for this user")
+
+    def _check_permissions(self, folder: Path) -> None:
+        """Refuse folders that any user of the machine may change: they could swap the database."""
+        if self.trust_permissions or os.name == "nt":
+            return
+        inside = folder == self.root or self.root in folder.parents
+        above = [parent for parent in folder.parents if parent == self.root or self.root in parent.parents]
+        for judged in [folder, *above] if inside else [folder]:
+            mode = judged.stat().st_mode
+            # In a folder with the sticky bit, such as /tmp, others cannot touch what they do not own.
+            if mode & _OTHERS_WRITE and not mode & stat.S_ISVTX:
+                raise self._unsafe(f"the folder {judged} can be written to by every user", judged)
+
+    def _check_file(self, *, for_writing: bool) -> None:
+        found = self._look(self.path)
+        for companion in self.companions():
+            beside = self._look(companion)
+            if beside is not None and stat.S_ISLNK(beside.st_mode):
+                raise self._linked(companion)
+        if found is None:
+            self._check_leftovers()
+            return
+        if stat.S_ISLNK(found.st_mode):
+            raise self._linked(self.path)
+        if not stat.S_ISREG(found.st_mode):
+            what = "a folder" if stat.S_ISDIR(found.st_mode) else "not a regular file"
+            raise StoreError(
+                f"{self.shown} is {what}, so the run store cannot be kept in it",
+                code="JK611",
+                path=self.path,
+                help="name a file in [scheduler] store, such as sqlite:///.jobkit/jobkit.db",
+            )
+        if found.st_mode & _OTHERS_WRITE and not self.trust_permissions and os.name != "nt":
+            raise self._unsafe(f"the run store {self.shown} can be written to by every user", self.path)
+        if found.st_size == 0:
+            # jobkit never leaves an empty file, so something else emptied it.
+            raise StoreError(
+                f"the run store {self.shown} is empty: what it held is gone",
+                code="JK606",
+                path=self.path,
+                help="put a backup in its place; if it never held anything, delete it",
+            )
+        wanted = os.R_OK | os.W_OK if for_writing else os.R_OK
+        if not os.access(self.path, wanted):
+            lacks = "written to" if os.access(self.path, os.R_OK) else "read"
+            raise forbidden(self.shown, self.path, f"the file cannot be {lacks} by this user")
+
+    def _check_leftovers(self) -> None:
+        """A journal without its database holds the newest runs of a database that is elsewhere."""
+        for ending in ("-wal", "-journal"):
+            beside = self._look(self.companion(ending))
+            if beside is not None and beside.st_size > 0:
+                journal = self.companion(ending)
+                raise StoreError(
+                    f"the run store {self.shown} is missing, but its journal {journal.name} is there",
+                    code="JK606",
+                    path=self.path,
+                    help=f"put the database back, or delete {journal.name} to start with an empty one",
+                )
+
+    def _look(self, path: Path) -> os.stat_result | None:
+        try:
+            return path.lstat()
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as error:
+            raise self.refused(error) from error
+
+    def refused(self, error: OSError) -> StoreError:
+        """The store's error for what the system said about folder or file."""
+        reason = error.strerror or type(error).__name__
+        if isinstance(error, PermissionError):
+            return forbidden(self.shown, self.path, reason)
+        if isinstance(error, FileNotFoundError | NotADirectoryError | FileExistsError):
+            return StoreError(
+                f"the folder of the run store {self.shown} cannot be used: {reason}",
+                code="JK611",
+                path=self.path,
+                help=f"create {self.folder} or change [scheduler] store",
+            )
+        return StoreUnavailable(
+            f"the run store {self.shown} cannot be reached: {reason}",
+            code="JK614",
+            path=self.path,
+            help=f"look at the disk that holds {self.folder}",
+        )
+
+    def _linked(self, path: Path) -> StoreError:
+        return StoreError(
+            f"{path.name}, of the run store, is a symbolic link, and those are not followed",
+            code="JK613",
+            path=path,
+            help="name the file that it points to in [scheduler] store",
+        )
+
+    def _unsafe(self, what: str, path: Path) -> StoreError:
+        return StoreError(f"{what}, who could forge runs", code="JK613", path=path, help=f"chmod o-w {path}")

@@ -1,0 +1,206 @@
+"""The embedded store as the outside sees it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import anyio.to_thread
+
+from jobkit.clock import SystemClock
+from jobkit.records import AttemptRecord, LogLine, Progress, RunRecord
+from jobkit.stores.base import (
+    Lease,
+    LeaseRequest,
+    NewRun,
+    OpenLease,
+    Outcome,
+    RunPage,
+    RunQuery,
+    SchemaStatus,
+)
+from jobkit.stores.paging import write_position
+from jobkit.stores.sqlite import history, leases, lines, rows, runs, schema, upkeep
+from jobkit.stores.sqlite.database import Database
+from jobkit.stores.sqlite.location import Location
+from jobkit.stores.values import (
+    clean_text,
+    decode_outcome,
+    encode_progress,
+    optional_micros,
+    to_micros,
+)
+
+
+class SqliteStore:
+    """Runs in one SQLite file, for any number of processes on one host.
+
+    *path* is absolute or relative to *root*; it and its folder are made when the store is entered.
+    *now* is the host's wall clock: leases expire by it. *lock_timeout* in seconds bounds how long a
+    call waits while other processes write. With *read_only* nothing is created or changed, and a file
+    that is not there reads as empty. *allow_network* accepts network file systems, *trust_permissions*
+    files and folders that every user may write to.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        project: str,
+        root: Path | None = None,
+        read_only: bool = False,
+        now: Callable[[], datetime] | None = None,
+        lock_timeout: float = 5.0,
+        allow_network: bool = False,
+        trust_permissions: bool = False,
+        url: str | None = None,
+    ) -> None:
+        root = Path.cwd() if root is None else root.absolute()
+        self._now = SystemClock().now if now is None else now
+        place = Path(os.path.normpath(root / path))
+        self._location = Location(place, root, allow_network, trust_permissions)
+        self._lock_timeout = lock_timeout
+        self._url = f"sqlite:///{self._location.path}" if url is None else url
+        self._database = Database(
+            self._location, project=project, now=self._now, read_only=read_only, lock_timeout=lock_timeout
+        )
+
+    @property
+    def url(self) -> str:
+        return self._url
+
+    @property
+    def read_only(self) -> bool:
+        return self._database.read_only
+
+    async def __aenter__(self) -> Self:
+        await self._database.open()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self._database.close()
+
+    async def now(self) -> datetime:
+        return self._now()
+
+    async def schema(self) -> SchemaStatus:
+        return await anyio.to_thread.run_sync(
+            partial(schema.status, self._location, timeout=self._lock_timeout)
+        )
+
+    async def upgrade(self) -> SchemaStatus:
+        await self._database.upgrade()
+        return await self.schema()
+
+    # -- runs and leases ------------------------------------------------------------------------
+
+    async def add_run(self, run: NewRun) -> RunRecord:
+        work = partial(
+            runs.add,
+            run=rows.new_run_values(run),
+            not_before=optional_micros(run.not_before),
+            now=self._now,
+        )
+        return rows.run_record(await self._database.write(work))
+
+    async def add_and_start(self, run: NewRun, request: LeaseRequest) -> tuple[RunRecord, Lease]:
+        work = partial(
+            runs.add_and_start,
+            run=rows.new_run_values(run),
+            lease=rows.lease_values(request),
+            now=self._now,
+        )
+        row, lease = await self._database.write(work)
+        return rows.run_record(row), rows.lease(lease)
+
+    async def start_attempt(self, run_id: str, request: LeaseRequest) -> Lease | None:
+        work = partial(
+            runs.start_attempt, run_id=clean_text(run_id), lease=rows.lease_values(request), now=self._now
+        )
+        row = await self._database.write(work)
+        return None if row is None else rows.lease(row)
+
+    def renew(self, leases_: Iterable[Lease]) -> frozenset[str]:
+        wanted = list(leases_)
+        if not wanted:
+            return frozenset()
+        return self._database.write_from_thread(partial(leases.renew, leases=wanted, now=self._now))
+
+    async def retry_later(self, lease: Lease, outcome: Outcome, not_before: datetime) -> bool:
+        work = partial(
+            leases.retry_later,
+            lease=lease,
+            outcome=rows.outcome_values(outcome),
+            not_before=to_micros(not_before),
+        )
+        return await self._database.write(work)
+
+    async def finish(self, lease: Lease, outcome: Outcome) -> RunRecord | None:
+        work = partial(leases.finish, lease=lease, outcome=rows.outcome_values(outcome), late=outcome)
+        row = await self._database.write(work)
+        return None if row is None else rows.run_record(row)
+
+    async def open_leases(self) -> list[OpenLease]:
+        found = await self._database.read(leases.open_leases)
+        at = to_micros(self._now())
+        return [rows.open_lease(row, at) for row in found]
+
+    async def settle(self, lease: Lease, *, dead: bool, retry_at: datetime | None = None) -> RunRecord | None:
+        optional_micros(retry_at)  # a naive one is refused here, not in the writer's thread
+        work = partial(leases.settle, lease=lease, dead=dead, retry_at=retry_at, now=self._now)
+        row = await self._database.write(work)
+        return None if row is None else rows.run_record(row)
+
+    async def set_progress(self, lease: Lease, progress: Progress) -> None:
+        await self._database.write(
+            partial(leases.set_progress, lease=lease, progress=encode_progress(progress))
+        )
+
+    # -- reading --------------------------------------------------------------------------------
+
+    async def run(self, reference: int | str) -> RunRecord:
+        return rows.run_record(await self._database.read(partial(history.one, reference=reference)))
+
+    async def runs(self, query: RunQuery) -> RunPage:
+        found, end = await self._database.read(partial(history.page, query=query))
+        return RunPage(tuple(map(rows.run_record, found)), next=None if end is None else write_position(end))
+
+    async def last_runs(self, jobs: Iterable[str] | None = None) -> dict[str, RunRecord]:
+        wanted = None if jobs is None else list(jobs)
+        found = await self._database.read(partial(history.last_runs, jobs=wanted))
+        return {record.job: record for record in map(rows.run_record, found)}
+
+    async def attempts(self, run_id: str) -> list[AttemptRecord]:
+        run_id = clean_text(run_id)
+        found = await self._database.read(partial(history.attempts, run_id=run_id))
+        return [rows.attempt_record(run_id, row) for row in found]
+
+    async def late_outcome(self, run_id: str) -> Outcome | None:
+        text = await self._database.read(partial(history.late_outcome, run_id=clean_text(run_id)))
+        return None if text is None else decode_outcome(text)
+
+    # -- log lines ------------------------------------------------------------------------------
+
+    async def add_log_lines(self, run_id: str, lines_: Sequence[LogLine]) -> None:
+        values = [rows.line_values(line) for line in lines_]
+        await self._database.write(partial(lines.add, run_id=clean_text(run_id), lines=values))
+
+    async def log_lines(self, run_id: str, *, after: int = 0, limit: int = 1000) -> list[LogLine]:
+        work = partial(lines.read, run_id=clean_text(run_id), after=after, limit=limit)
+        return [rows.log_line(row) for row in await self._database.read(work)]
+
+    # -- upkeep ---------------------------------------------------------------------------------
+
+    async def prune(self, before: datetime) -> int:
+        portion = partial(upkeep.prune, before=to_micros(before))
+        deleted = 0
+        while some := await self._database.write(portion):
+            deleted += some
+        return deleted
