@@ -1,0 +1,215 @@
+"""From the files of a project to its jobs: every file in its own guard, every failure one error."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from jobkit.collection.attachment import attach
+from jobkit.collection.claims import TWICE, Claim, remembered, settle
+from jobkit.collection.collected import Collected, CollectedFile
+from jobkit.collection.importing import Guard
+from jobkit.collection.memory import Memory
+from jobkit.collection.suspects import Suspects
+from jobkit.collection.walk import JobFile, walk
+from jobkit.exceptions import CollectionError, JobkitError
+
+if TYPE_CHECKING:
+    from jobkit.config import Config
+    from jobkit.job import JobSpec
+    from jobkit.registration import Collecting
+    from jobkit.schedules.base import ScheduleKind
+
+#: More jobs than this in one file are taken for a mistake.
+MOST_JOBS = 10_000
+
+E = TypeVar("E", bound=JobkitError)
+
+
+def collect(
+    config: Config,
+    *,
+    kinds: Sequence[ScheduleKind] | None = None,
+    plugins: str = "",
+    remember: bool = True,
+) -> Collected:
+    """Import every job file of the project and take down what it registers.
+
+    Attaches the project if it is not attached. *kinds* are the kinds of schedules that are known (None:
+    the built-in ones). *plugins* is a text that differs whenever other plugins take part; with *remember*
+    False nothing is written below the root. Raises KeyboardInterrupt if the user stops it, and nothing for
+    what is wrong with a file. One call at a time in a process.
+    """
+    collection = _Collection(config, kinds, remember)
+    memory = Memory(config, plugins) if remember else None
+    return collection.everything(memory)
+
+
+def collect_job(
+    config: Config,
+    name: str,
+    *,
+    kinds: Sequence[ScheduleKind] | None = None,
+    plugins: str = "",
+    remember: bool = True,
+) -> Collected | None:
+    """Import only the file that registers the job *name*, and what it imports; otherwise as :func:`collect`.
+
+    None if the index does not know for certain which file that is: then collect everything.
+    """
+    memory = Memory(config, plugins)
+    if memory.file_of(name) is None:
+        return None
+    return _Collection(config, kinds, remember).one(name, memory)
+
+
+class _Collection:
+    def __init__(self, config: Config, kinds: Sequence[ScheduleKind] | None, remember: bool) -> None:
+        self._finder = attach(config)
+        self._finder.executed.kinds = kinds
+        self._finder.look_again()
+        self._config = config
+        self._root = config.root
+        self._remember = remember
+        self._limit = config.project.import_timeout.total_seconds() or None
+        self._found = walk(self._finder.extensions, self._finder.permissions)
+        self._files: list[CollectedFile] = []
+        self._claims: list[Claim] = []
+        self._errors: list[CollectionError] = []
+        self._warnings: list[JobkitError] = []
+
+    def everything(self, memory: Memory | None) -> Collected:
+        """Collect all files."""
+        self._import(self._found.files)
+        jobs, twice = settle(self._claims, self._root)
+        self._errors += [*self._found.errors, *twice]
+        self._warnings += self._found.warnings
+        self._report_settings()
+        errors, warnings = _in_order(self._errors), _in_order(self._warnings)
+        if memory is not None:
+            for known, error in memory.jobs_of_broken([error for error in errors if error.code != TWICE]):
+                error.jobs = (*error.jobs, known.name)
+                jobs.setdefault(known.name, remembered(known, self._root, error))
+            memory.keep(self._found, self._claims, errors)
+        return Collected(dict(sorted(jobs.items())), errors, warnings, self._files)
+
+    def one(self, name: str, memory: Memory) -> Collected | None:
+        """Collect the file that the index names for the job *name*."""
+        file = memory.believe(name, self._found)
+        if file is None:
+            return None
+        self._import([file])
+        jobs, twice = settle(self._claims, self._root)
+        if name not in jobs or twice or self._errors:
+            return None
+        if self._remember:
+            memory.settle(self._found)
+        warnings = _in_order([*self._warnings, *self._found.warnings])
+        return Collected(jobs, memory.errors(), warnings, self._files, complete=False)
+
+    # -- one file after another -------------------------------------------------------------------------
+
+    def _import(self, files: Sequence[JobFile]) -> None:
+        with (
+            Suspects(self._finder, self._limit, remember=self._remember),
+            Guard(self._limit) as guard,
+        ):
+            for file in files:
+                self._import_one(guard, file)
+
+    def _import_one(self, guard: Guard, file: JobFile) -> None:
+        bodies = self._finder.executed.bodies
+        if file.module in bodies:  # another file has imported it
+            self._file_done(guard, file, bodies[file.module], None, 0.0)
+            return
+        started = time.perf_counter()
+        raised = guard.run(self._finder.load, file.module)
+        seconds = time.perf_counter() - started
+        if guard.interrupted:
+            raise KeyboardInterrupt
+        self._warnings += guard.warned
+        if guard.changed:
+            what = ", ".join(guard.changed)
+            self._warn(file.path, "JK158", f"the file changed {what} while it was imported; it was put back")
+        self._file_done(guard, file, bodies.get(file.module), raised, seconds)
+
+    def _file_done(
+        self,
+        guard: Guard,
+        file: JobFile,
+        body: Collecting | None,
+        raised: BaseException | None,
+        seconds: float,
+    ) -> None:
+        printed = guard.printed if seconds else ""
+        specs: list[JobSpec] = []
+        if raised is None and body is not None:
+            try:
+                specs = self._specs(file, body)
+            except Exception as refused:
+                raised = refused
+        error = self._describe(guard, file, raised) if raised is not None else None
+        path = body.path if body is not None else Path(file.path)
+        if error is not None:
+            self._errors.append(error)
+        elif not specs:
+            help = "call submit_job in it; if it only helps other files, let its name start with `_`"
+            self._warn(path, "JK163", "the file registers no job", help)
+        self._claims += [Claim(file.path, spec) for spec in specs]
+        names = tuple(spec.name for spec in specs)
+        self._files.append(CollectedFile(path, file.extension, file.module, names, error, printed, seconds))
+
+    def _specs(self, file: JobFile, body: Collecting) -> list[JobSpec]:
+        from jobkit.submit import to_spec
+
+        if len(body.registrations) > MOST_JOBS:
+            raise CollectionError(
+                f"the file registers {len(body.registrations):,} jobs; at most {MOST_JOBS:,} are accepted",
+                code="JK165",
+                path=file.path,
+                help="register one job that takes a parameter",
+            )
+        specs = [to_spec(item, file.extension, file.module) for item in body.registrations]
+        for spec in specs:
+            self._warnings += spec.warnings
+        return specs
+
+    def _describe(self, guard: Guard, file: JobFile, raised: BaseException) -> CollectionError:
+        from jobkit.collection.report import Reporter
+        from jobkit.redaction import Redactor
+
+        reporter = Reporter(self._finder, Redactor(self._config.secrets), self._limit)
+        described = guard.ask(lambda: reporter.describe(file.path, raised))
+        if described is not None:
+            return described
+        return CollectionError(
+            f"{type(raised).__name__} was raised, and it cannot be asked why", code="JK101", path=file.path
+        )
+
+    # -- what is said -----------------------------------------------------------------------------------
+
+    def _report_settings(self) -> None:
+        """Permissions and entries of ``pythonpath`` that somebody should look at."""
+        finder = self._finder
+        for problem in finder.pythonpath.problems:
+            (self._errors if problem.code == "JK150" else self._warnings).append(problem)
+        paths = finder.permissions.group_writable
+        if paths:
+            shown = finder.permissions.shown(paths[0])
+            more = f", and {len(paths) - 1} more files and folders" if len(paths) > 1 else ""
+            whole = f"-R g-w {finder.permissions.shown(finder.extensions)}" if more else f"g-w {shown}"
+            message = f"the group can change what is executed: {shown}{more}"
+            self._warnings.append(
+                CollectionError(message, code="JK151", path=paths[0], help=f"chmod {whole}")
+            )
+
+    def _warn(self, path: str | Path, code: str, message: str, help: str | None = None) -> None:
+        self._warnings.append(CollectionError(message, code=code, path=path, help=help))
+
+
+def _in_order(errors: Iterable[E]) -> list[E]:
+    """By place, each once: what is wrong with a folder is met by everyone who looks into it."""
+    distinct = {(str(error.path), error.line or 0, error.code, error.message): error for error in errors}
+    return [distinct[key] for key in sorted(distinct)]

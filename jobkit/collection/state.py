@@ -1,0 +1,53 @@
+"""Small files of our own under ``.jobkit/``: hints that may be missing, old or damaged at any time."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+#: The folder, relative to the project's root, for what is written while a project is used.
+FOLDER = ".jobkit"
+
+
+def state_file(root: Path, name: str) -> Path:
+    """Where the file *name* lies."""
+    return root / FOLDER / name
+
+
+def read_state(root: Path, name: str) -> bytes | None:
+    """The content of the file *name*; None if it cannot be read."""
+    try:
+        return state_file(root, name).read_bytes()
+    except OSError:
+        return None
+
+
+def write_state(root: Path, name: str, content: bytes) -> None:
+    """Replace the file *name* as a whole, readable for its owner only; nothing in a read-only project."""
+    if not make_folder(root) or read_state(root, name) == content:
+        return
+    target = state_file(root, name)
+    try:
+        descriptor, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{name}.")  # mode 0600
+    except OSError:
+        return
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+        os.replace(temporary, target)
+    except OSError:
+        Path(temporary).unlink(missing_ok=True)
+
+
+def make_folder(root: Path) -> bool:
+    """Make sure that the folder exists, ignored by version control; False if it cannot be made."""
+    folder = root / FOLDER
+    try:
+        folder.mkdir(mode=0o700)
+        (folder / ".gitignore").write_text("*\n", encoding="utf-8")
+    except FileExistsError:
+        return True
+    except OSError:
+        return False
+    return True
