@@ -37,7 +37,7 @@ def from_epoch(second: int) -> datetime:
 
 def not_an_instant(value: object) -> Exception:
     """The error for what is not an aware datetime."""
-    what = "a datetime without a zone" if isinstance(value, datetime) else kind_of(value)
+    what = "a datetime without a zone" if issubclass(type(value), datetime) else kind_of(value)
     return refused(
         "JK314",
         f"a schedule is asked about an aware datetime, not about {what}",

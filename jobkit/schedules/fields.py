@@ -200,11 +200,11 @@ def _occurrence(word: str, entry: str) -> int:
 
 def _out_of_range(field: Field, word: str) -> ScheduleError:
     hints = {
-        (HOUR, "24"): "midnight is hour 0",
-        (SECOND, "60"): "the full minute is second 0",
-        (MINUTE, "60"): "the full hour is minute 0",
+        ("hour", "24"): "midnight is hour 0",
+        ("second", "60"): "the full minute is second 0",
+        ("minute", "60"): "the full hour is minute 0",
     }
-    hint = hints.get((field, word), f"write {field.range_text()}")
+    hint = hints.get((field.name, word), f"write {field.range_text()}")
     return refused("JK304", f"{field.name}: {shown(word)} is out of range ({field.range_text()})", hint)
 
 
@@ -237,6 +237,9 @@ def _not_understood(field: Field, entry: str) -> ScheduleError:
     near = closest(word, field.words) if word else None
     forms = f"write {field.range_text()}, `*`, `a-b`, `*/n` or a list of these"
     hint = f"did you mean `{near}`?" if near else forms
+    for other, place in ((MONTH, "fifth"), (WEEKDAY, "sixth")):
+        if field is not other and word in other.words:
+            hint = f"the {other.name} is the {place} field; the seconds come first"
     return refused("JK303", f"{field.name}: `{shown(entry)}` is not understood", hint)
 
 
@@ -244,21 +247,21 @@ def _habit(field: Field, entry: str) -> tuple[str, str] | None:
     """What another cron means by *entry*, and how it is written here."""
     weekday, monthday = field is WEEKDAY, field is MONTHDAY
     if entry == "?":
-        return "`?` is not used here", "write `*`"
+        return "it says nothing that a star does not say", "write `*`"
     if re.fullmatch(r"R(\(.*\))?(/\d+)?", entry):
-        return "`R` would draw anew in each process", "write `H`: it is drawn from the job's name"
+        return "it would draw anew in each process", "write `H`: it is drawn from the job's name"
     if entry.startswith("H"):
-        return "`H` stands alone in its field", "write `H`, `H/15`, `H(0-29)` or `H(0-29)/10`"
+        return "it stands alone in its field", "write `H`, `H/15`, `H(0-29)` or `H(0-29)/10`"
     if monthday and entry in {"LW", "WL"}:
         return "the last working day cannot be written", "write `L` for the last day of the month"
     if monthday and re.fullmatch(r"L-\d+|\d+-L|L/\d+", entry):
-        return "`L` cannot be part of a range", "write `L`, or the days themselves: `28-31`"
+        return "the last day cannot be part of a range", "write `L`, or the days themselves: `28-31`"
     if monthday and (match := re.fullmatch(r"W(\d+)", entry)):
         return "the day comes before `W`", f"write `{shown(match[1], 4)}W`"
     if weekday and (match := re.fullmatch(r"L(\d|[A-Z]{3})", entry)):
         return "the weekday comes before `L`", f"write `{match[1]}L`"
     if weekday and entry == "L":
-        return "`L` needs a weekday", "write `5L` for the last Friday, or `L` as the day of month"
+        return "it needs a weekday", "write `5L` for the last Friday, or `L` as the day of month"
     return None
 
 

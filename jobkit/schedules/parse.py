@@ -13,7 +13,7 @@ from jobkit.schedules.base import Schedule, ScheduleKind
 from jobkit.schedules.cron import CronSchedule
 from jobkit.schedules.every import EVERY
 from jobkit.schedules.reading import LONGEST, printable
-from jobkit.schedules.refusal import closest, kind_of, refused, shown
+from jobkit.schedules.refusal import closest, is_text, kind_of, refused, shown
 from jobkit.schedules.union import UnionSchedule
 
 #: The schedule of a job that is only started by hand.
@@ -45,9 +45,9 @@ def parse_schedule(
     A list or tuple fires on the union of its entries. *timezone* is an IANA name, *name* the job's
     name, which seeds ``H``; *kinds* are tried in order. Raises ScheduleError, and nothing else.
     """
-    if isinstance(text, str):
+    if is_text(text):
         return _parse_one(text, timezone, name, kinds) if text else None
-    if not isinstance(text, list | tuple):
+    if not issubclass(type(text), list | tuple):
         raise refused(
             "JK301", f"a schedule is text or a list of texts, not {kind_of(text)}", 'write "0 0 3 * * *"'
         )
@@ -59,11 +59,15 @@ def parse_schedule(
 
 def _distinct(entries: Sequence[object]) -> list[str]:
     if len(entries) > MOST_ENTRIES:
-        raise refused("JK313", f"a schedule has at most {MOST_ENTRIES} entries, this has {len(entries)}")
+        raise refused(
+            "JK313",
+            f"a schedule has at most {MOST_ENTRIES} entries, this has {len(entries)}",
+            "a range or a step says the same as many single times",
+        )
     texts: dict[str, str] = {}
     for number, entry in enumerate(entries, 1):
-        if not isinstance(entry, str) or not entry.strip():
-            what = "blank" if isinstance(entry, str) else kind_of(entry)
+        if not is_text(entry) or not entry.strip():
+            what = "blank" if is_text(entry) else kind_of(entry)
             raise refused(
                 "JK313",
                 f"entry {number} of the schedule is {what}, not text",

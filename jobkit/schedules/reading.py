@@ -13,7 +13,7 @@ from jobkit.schedules.days import DayRule
 from jobkit.schedules.fields import FIELDS, FieldValues, read_field
 from jobkit.schedules.hashed import draw_hashed
 from jobkit.schedules.pattern import Following
-from jobkit.schedules.refusal import kind_of, refused, shown
+from jobkit.schedules.refusal import is_text, kind_of, refused, shown
 from jobkit.schedules.verdict import confirm
 
 #: Characters of an expression, blanks included.
@@ -65,11 +65,12 @@ def split_fields(expression: object) -> list[str]:
 
 def printable(text: object, what: str) -> str:
     """*text* as a plain str with blanks for tabs; ScheduleError (JK301) unless it can be read."""
-    if not isinstance(text, str):
+    if not is_text(text):
         raise refused("JK301", f"{what} is text, not {kind_of(text)}", 'write it in quotes: "0 0 3 * * *"')
     text = str.__str__(text)
     if len(text) > LONGEST:
-        raise refused("JK301", f"{what} has at most {LONGEST} characters, this has {len(text)}")
+        fix = "a range or a step is shorter than a list; several schedules can be given as a list of texts"
+        raise refused("JK301", f"{what} has at most {LONGEST} characters, this has {len(text)}", fix)
     text = text.replace("\t", " ")
     if not (text.isascii() and text.isprintable()):
         odd = next(sign for sign in text if not (sign.isascii() and sign.isprintable()))
@@ -79,7 +80,11 @@ def printable(text: object, what: str) -> str:
             "separate the fields by blanks, and type the text anew if it was copied from a document",
         )
     if not text.strip():
-        raise refused("JK301", f"{what} is not blank", 'write "" for a job that is only started by hand')
+        raise refused(
+            "JK301",
+            f"{what} is not blank",
+            'write six fields; a job that is only started by hand has "" as its schedule',
+        )
     return text
 
 
@@ -124,7 +129,7 @@ def _table(values: FieldValues, size: int) -> Following:
 
 
 def _checked_name(name: object) -> str:
-    if not isinstance(name, str):
+    if not is_text(name):
         raise refused("JK301", f"the name that seeds `H` is text, not {kind_of(name)}")
     return name
 
@@ -137,8 +142,10 @@ def _wrong_number(fields: list[str]) -> ScheduleError:
         fix = f"seconds come first: `{shown('0 ' + written)}`"
     elif count == 7:
         fix = f"there is no year: {order}"
-    elif written.startswith("@"):
-        fix = "an alias is a schedule, not a cron expression: give it as the job's `schedule`"
+    elif written.startswith(("@", "every ", "at ")):
+        fix = "give it as the job's `schedule`, which takes more than cron expressions"
+    elif count >= 11:
+        fix = f"several schedules are a list of texts; {order}"
     else:
         fix = order
     return refused("JK302", message, fix)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TypeGuard
 
 from jobkit.exceptions import ScheduleError
 
@@ -20,6 +21,11 @@ def shown(text: str, limit: int = SHOWN) -> str:
     # Cut before escaping: a megabyte is not escaped in order to throw it away.
     escaped = text[: limit + 1].encode("unicode_escape").decode("ascii")
     return escaped if len(escaped) <= limit else escaped[:limit] + "..."
+
+
+def is_text(value: object) -> TypeGuard[str]:
+    """Whether *value* is a str. Looks at its type alone: `isinstance` may run code of the object."""
+    return issubclass(type(value), str)
 
 
 def kind_of(value: object) -> str:

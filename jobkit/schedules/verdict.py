@@ -63,5 +63,5 @@ def _disagreement(canonical: str, why: str) -> ScheduleError:
     return refused(
         "JK316",
         f"`{shown(canonical)}` cannot be confirmed: {why}",
-        "write it in simpler terms, and check that croniter 7 is installed (`jobkit doctor`)",
+        "write it in simpler terms, and check that croniter 7 is installed",
     )

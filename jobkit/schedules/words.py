@@ -40,7 +40,7 @@ def in_words(expression: str, name: str = "") -> str:
     )
     times = _times_of_day(second, minute, hour)
     days = _days(monthday, weekday)
-    if days is None and times.startswith("at "):
+    if days is None and times[3].isdigit():  # "at 03:00", not "at minute 3"
         days = "every day"
     months = "" if len(month.plain) == 12 else "in " + _listed(month.plain, _MONTHS.__getitem__)
     separator = ", " if "," in times else " "
@@ -90,8 +90,12 @@ def _times_of_day(second: FieldValues, minute: FieldValues, hour: FieldValues) -
         return f"every {apart} hours"
     within = _within_hour(second, minute)
     if len(hour.plain) == 24:
-        return within if minute.plain != {0} or len(second.plain) > 1 else "every hour"
+        return _every_hour(within) if len(minute.plain) * len(second.plain) == 1 else within
     return f"{within}, " + (f"every {apart} hours" if apart else f"in {_counted('hour', hour)}")
+
+
+def _every_hour(within: str) -> str:
+    return "every hour" if within == "at minute 0" else f"every hour, {within}"
 
 
 def _within_hour(second: FieldValues, minute: FieldValues) -> str:

@@ -16,7 +16,7 @@ from zoneinfo import TZPATH, ZoneInfo, available_timezones
 
 from jobkit.exceptions import ScheduleError
 from jobkit.schedules.base import DAY, EPOCH, FIRST_SECOND, LAST_SECOND
-from jobkit.schedules.refusal import closest, kind_of, refused, shown
+from jobkit.schedules.refusal import closest, is_text, kind_of, refused, shown
 
 #: Start, end (exclusive), seconds to add to an instant for its reading, and the last reading that
 #: was already shown before the start (-inf in effect where nothing is read twice).
@@ -29,6 +29,7 @@ FAR: Final = 2 * DAY
 
 _NOTHING_YET: Final = -(1 << 60)
 _BLOCK_BITS: Final = 25  # 388 days
+_FIXED_OFFSET: Final = re.compile(r"(?:UTC|GMT)?([+-])(0?[0-9]|1[0-2])(?::?00)?")
 _NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_+-]*(?:/[A-Za-z0-9_+-]+){0,2}")
 _SAME_AS_UTC: Final = frozenset({"UTC", "Etc/UTC"})
 
@@ -81,7 +82,7 @@ class Zone:
     def _look(self, block: int) -> tuple[Stretch, ...]:
         """The stretches of one block, and of two days before it, so that repeated readings show.
 
-        Looks once a day: no zone has ever set its clock and taken that back within a week, which
+        Looks once a day: no zone has ever set its clock and taken that back within three days, which
         a test holds against the whole database.
         """
         start = at = (block << _BLOCK_BITS) - FAR
@@ -126,9 +127,9 @@ def find_zone(name: str) -> Zone | None:
     try:
         return _ZONES[name]
     except (KeyError, TypeError):
-        if not isinstance(name, str):
+        if not is_text(name):
             what = f"a time zone is a name such as Europe/Berlin, not {kind_of(name)}"
-            raise refused("JK309", what) from None
+            raise refused("JK309", what, 'write it in quotes: "Europe/Berlin"') from None
     name = str.__str__(name)
     zone = _ZONES[name] = _load(name)
     return zone
@@ -148,12 +149,15 @@ def _load(name: str) -> Zone | None:
 
 
 def _unknown(name: str) -> ScheduleError:
-    near = closest(name, _known_names()) if name else None
-    return refused(
-        "JK309",
-        f"`{shown(name)}` is not the name of a time zone" if name else "the time zone is empty",
-        f"did you mean `{near}`?" if near else "write an IANA name such as `Europe/Berlin`, or `UTC`",
-    )
+    what = f"`{shown(name)}` is not the name of a time zone" if name else "the time zone is empty"
+    if match := _FIXED_OFFSET.fullmatch(name):
+        # The database turns the sign around: Etc/GMT-2 is two hours ahead.
+        sign = "-" if match[1] == "+" else "+"
+        return refused("JK309", what, f"a fixed offset is written `Etc/GMT{sign}{int(match[2])}`")
+    # An abbreviation that looks alike belongs to another continent.
+    near = None if name.isupper() else closest(name, _known_names())
+    general = "write an IANA name such as `Europe/Berlin`, or `UTC`"
+    return refused("JK309", what, f"did you mean `{near}`?" if near else general)
 
 
 @lru_cache(maxsize=1)
