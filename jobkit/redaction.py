@@ -7,14 +7,11 @@ known to be secret (parameters, expanded variables), from eight characters on; t
 
 from __future__ import annotations
 
-import base64
-import binascii
 import functools
 import itertools
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any, TypeVar, cast
-from urllib.parse import quote, quote_plus
 
 from jobkit.sanitising import TEXT_LIMIT, bounded, repr_of, shorten, text_of
 
@@ -205,6 +202,8 @@ _NO_SECRETS = Redactor()
 
 def _forms(secret: str) -> Iterator[str]:
     """*secret* as it may look in a text: plain, line by line, quoted for a URL, escaped in a literal."""
+    from urllib.parse import quote, quote_plus
+
     lines = [line.strip() for line in secret.splitlines()]
     for plain in (secret, secret.strip(), *lines):
         if len(plain) >= SHORTEST_CONTENT:
@@ -344,10 +343,18 @@ def _secret_span(text: str, sign: re.Match[str]) -> tuple[int, int] | None:
 def _mask_scheme(match: re.Match[str]) -> str:
     scheme, blank, value = match.groups()
     if scheme.lower() == "basic":
-        try:
-            secret = b":" in base64.b64decode(value, validate=True)
-        except binascii.Error:
-            secret = False
+        secret = _holds_login(value)
     else:
         secret = len(value) >= 20 or any(character.isdigit() for character in value)
     return f"{scheme}{blank}{MASK}" if secret else match[0]
+
+
+def _holds_login(value: str) -> bool:
+    """Whether *value* is ``user:password`` in Base64; "basic training" is not."""
+    import base64
+    import binascii
+
+    try:
+        return b":" in base64.b64decode(value, validate=True)
+    except binascii.Error:
+        return False

@@ -83,10 +83,10 @@ def safe_text(value: object, limit: int = TEXT_LIMIT) -> str:
     Control characters are escaped; line feeds and tabs stay. Secrets are not looked for: where there
     may be some, use ``Redactor.show``, which looks before it cuts.
     """
-    return bounded(text_of(value), limit)
+    return bounded(text_of(value), limit, multiline=True)
 
 
-def bounded(text: str, limit: int, *, multiline: bool = True) -> str:
+def bounded(text: str, limit: int, *, multiline: bool = False) -> str:
     """*text* with control characters escaped and then in at most *limit* characters."""
     if len(text) <= limit:
         return shorten(escape_controls(text, multiline=multiline), limit)

@@ -98,7 +98,7 @@ class NoText:
 )
 def test_no_object_can_make_it_raise(value: object) -> None:
     """Whatever an object does when asked for its text, there is a text, and it is bounded."""
-    for text in (safe_text(value, 200), bounded(repr_of(value), 200)):
+    for text in (safe_text(value, 200), bounded(repr_of(value), 200, multiline=True)):
         assert 0 < len(text) <= 200
         assert "\x1b" not in text
 
