@@ -1,0 +1,94 @@
+"""What the cases are made with: a clock that they hold, and runs, requests and outcomes."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from typing import Any, Protocol
+
+import pytest
+
+from jobkit.processes import ProcessIdentity
+from jobkit.records import RunRecord, new_run_id
+from jobkit.statuses import RunStatus, Trigger
+from jobkit.stores.base import Lease, LeaseRequest, NewRun, Outcome, Store
+
+START = datetime(2026, 3, 1, 12, 0, 0, 250_000, tzinfo=UTC)
+SECOND = timedelta(seconds=1)
+
+HERE = ProcessIdentity("host-a", "boot-1", "pid:[1]", 100, "1000")
+THERE = ProcessIdentity("host-b", "boot-2", "pid:[2]", 200, "2000")
+
+
+class StoreClock(Protocol):
+    """The store's clock, in the hands of the cases."""
+
+    def now(self) -> datetime: ...
+
+    async def advance(self, by: timedelta) -> None:
+        """From now on the store's clock says *by* more."""
+        ...
+
+
+class HeldClock:
+    """A clock that stands still until it is advanced."""
+
+    def __init__(self, start: datetime = START) -> None:
+        self._now = start
+
+    def now(self) -> datetime:
+        return self._now
+
+    async def advance(self, by: timedelta) -> None:
+        self._now += by
+
+
+class OpenStore(Protocol):
+    """Gives a store object, not yet entered, on the runs of this test."""
+
+    def __call__(self, *, project: str = "conformance") -> Store: ...
+
+
+class Cases:
+    """The fixtures that all cases share."""
+
+    @pytest.fixture
+    def clock(self) -> StoreClock:
+        return HeldClock()
+
+    @pytest.fixture
+    def open_store(self) -> OpenStore:
+        raise pytest.UsageError(f"{type(self).__name__} needs a fixture open_store that opens its store")
+
+    @pytest.fixture
+    async def store(self, open_store: OpenStore, anyio_backend: Any) -> AsyncIterator[Store]:
+        async with open_store() as store:
+            yield store
+
+
+def new_run(job: str = "job", **options: Any) -> NewRun:
+    """A run to be inserted, with an id of its own."""
+    options.setdefault("id", new_run_id(START))
+    options.setdefault("trigger", Trigger.MANUAL)
+    return NewRun(job=job, extension=options.pop("extension", "web"), **options)
+
+
+def request(owner: ProcessIdentity = HERE, *, pinned: bool = False, seconds: float = 10) -> LeaseRequest:
+    return LeaseRequest(owner, f"node-of-{owner.host}", timedelta(seconds=seconds), pinned)
+
+
+def outcome(status: RunStatus = RunStatus.SUCCEEDED, **options: Any) -> Outcome:
+    options.setdefault("finished_at", START + timedelta(minutes=1))
+    options.setdefault("duration_ms", 60_000)
+    return Outcome(status=status, **options)
+
+
+async def started(store: Store, job: str = "job", **options: Any) -> tuple[RunRecord, Lease]:
+    """A run that is being executed, and its lease."""
+    pinned = options.pop("pinned", False)
+    return await store.add_and_start(new_run(job, **options), request(pinned=pinned))
+
+
+async def standing(store: Store) -> set[str]:
+    """The ids of the runs whose lease has not ended."""
+    return {found.lease.run_id for found in await store.open_leases()}
