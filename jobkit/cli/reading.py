@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from jobkit.cli.exit_codes import ExitCode
 from jobkit.exceptions import ConfigError, StoreError
 from jobkit.records import RunRecord
 from jobkit.statuses import RunStatus
@@ -129,3 +130,17 @@ def read(config: Config, question: Callable[[History], Awaitable[T]]) -> T:
             return await question(history)
 
     return anyio.run(ask)
+
+
+def read_or_report(
+    session: Session, config: Config, question: Callable[[History], Awaitable[T]], otherwise: T
+) -> tuple[T, int]:
+    """The answer and exit code 0; if the store cannot be used, its error on stderr, *otherwise*, and 6.
+
+    For verbs that have something to say without the store.
+    """
+    try:
+        return read(config, question), ExitCode.OK
+    except StoreError as error:
+        session.output.report(error)
+        return otherwise, ExitCode.UNUSABLE

@@ -1,4 +1,4 @@
-"""Tables that fit: columns are shortened, then left out, from the right."""
+"""Tables that fit: what matters least is shortened, then left out, before anything else is cut."""
 
 from __future__ import annotations
 
@@ -15,13 +15,15 @@ _GAP = "  "
 class Column:
     """One column: *shrink_to* is the least width it may be cut to (None: never cut).
 
-    *optional* columns are left out when cutting is not enough.
+    *newest* ones lose what is oldest, at their left. Before a column that is not optional is cut, the
+    *optional* ones are left out: those with the greatest number first.
     """
 
     title: str
     right: bool = False
     shrink_to: int | None = None
-    optional: bool = False
+    newest: bool = False
+    optional: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +52,8 @@ def table(columns: Sequence[Column], rows: Sequence[Row | Heading], terminal: Te
         for index, column in enumerate(columns)
     ]
     shown = _fit(columns, widths, terminal.width)
-    lines = [_line([Cell(column.title, "dim") for column in columns], columns, shown, terminal)]
+    titles = [Cell(cut(column.title, shown.get(index, 0)), "dim") for index, column in enumerate(columns)]
+    lines = [_line(titles, columns, shown, terminal)]
     for row in rows:
         if isinstance(row, Heading):
             lines.append(terminal.style(row.text, "strong"))
@@ -68,15 +71,21 @@ def _fit(columns: Sequence[Column], widths: list[int], limit: int | None) -> dic
     shown = dict(enumerate(widths))
     if limit is None:
         return shown
-    for index in reversed(range(len(columns))):
+    optional = [index for index in shown if columns[index].optional]
+    _shrink(columns, shown, limit, optional)
+    for index in sorted(optional, key=lambda index: (columns[index].optional, index), reverse=True):
+        if _total(shown) > limit:
+            del shown[index]
+    _shrink(columns, shown, limit, [index for index in shown if index not in optional])
+    return shown
+
+
+def _shrink(columns: Sequence[Column], shown: dict[int, int], limit: int, indexes: Sequence[int]) -> None:
+    for index in reversed(indexes):
         least = columns[index].shrink_to
         excess = _total(shown) - limit
         if excess > 0 and least is not None:
             shown[index] = max(shown[index] - excess, min(least, shown[index]))
-    for index in reversed(range(len(columns))):
-        if _total(shown) > limit and columns[index].optional:
-            del shown[index]
-    return shown
 
 
 def _total(shown: dict[int, int]) -> int:
@@ -87,7 +96,8 @@ def _line(row: Row, columns: Sequence[Column], shown: dict[int, int], terminal: 
     parts = []
     for index, width in shown.items():
         cell = row[index]
-        text = cut(_text(cell), width, terminal.glyphs.ellipsis)
+        text = _text(cell)
+        text = text[-width:] if columns[index].newest else cut(text, width, terminal.glyphs.ellipsis)
         filled = pad(text, width, right=columns[index].right)
         style = cell.style if isinstance(cell, Cell) else None
         # Blanks stay outside the colour: an underlining or inverting theme would show them.

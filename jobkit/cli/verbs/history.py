@@ -141,10 +141,10 @@ def screen(page: Page, terminal: Terminal) -> list[str]:
         Column("TRIGGER"),
         Column("STARTED"),
         Column("TOOK", right=True),
-        Column("LAG", right=True, optional=True),
-        Column("DONE", right=True, optional=True),
-        Column("ERR", right=True, optional=True),
-        Column("MESSAGE", shrink_to=20, optional=True),
+        Column("LAG", right=True, optional=2),
+        Column("DONE", right=True, optional=1),
+        Column("ERR", right=True, optional=1),
+        Column("MESSAGE", shrink_to=20, optional=3),
     ]
     lines += ["", *table(columns, [_row(run, page.now, zone) for run in page.runs], terminal)]
     footer = count(len(page.runs), "run")

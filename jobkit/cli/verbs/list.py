@@ -5,18 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from jobkit.cli.command import verb
 from jobkit.cli.job_view import JobView
 from jobkit.cli.projects import broken_footer, loaded
-from jobkit.cli.reading import History, read
+from jobkit.cli.reading import History, read_or_report, store_of
 from jobkit.cli.render.errors import error_line
 from jobkit.cli.render.header import header, place
 from jobkit.cli.render.sparkline import sparkline
 from jobkit.cli.render.table import Cell, Column, Heading, Row, table
 from jobkit.cli.render.terminal import Terminal
-from jobkit.cli.render.text import count
+from jobkit.cli.render.text import count, wrap
 from jobkit.cli.render.times import distance, near, short_duration
 from jobkit.cli.render.words import short_status, status_style
 from jobkit.cli.selecting import selection_options
@@ -27,6 +28,13 @@ from jobkit.records import RunRecord
 
 #: How many runs the small picture shows, on wide terminals and on narrow ones.
 _RUNS, _FEWER_RUNS, _WIDE = 20, 12, 100
+
+
+class JobRuns(NamedTuple):
+    """What the store knows of one job."""
+
+    last: RunRecord | None
+    recent: Sequence[RunRecord]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +59,7 @@ class Listing:
 @selection_options
 def command(
     session: Session, terms: tuple[str, ...], tag: str | None, ext: tuple[str, ...], keywords: str | None
-) -> None:
+) -> int:
     """List the jobs: schedule, next and last run, and how the last runs went."""
     selection = Selection(terms=terms, tags=tag, extensions=ext, keywords=keywords)
     output = session.output
@@ -65,19 +73,20 @@ def command(
         names = [spec.name for spec in chosen]
         pictures = 0 if output.json else _pictured(output.terminal)
 
-        async def look(history: History) -> Listing:
+        async def look(history: History) -> dict[str, JobRuns]:
             last = await history.last_runs()
             seen = [name for name in names if name in last] if pictures else []
             recent = await history.recent(seen, pictures or 1)
-            views = [
-                JobView(spec, project.config, now, last.get(spec.name), recent.get(spec.name, ()))
-                for spec in chosen
-            ]
-            return Listing(project, views, now, history.url)
+            return {name: JobRuns(last.get(name), recent.get(name, ())) for name in names}
 
-        listing = read(project.config, look)
-        output.answer([view.to_json() for view in listing.views])
-        output.lines(screen(listing, output.terminal))
+        nothing: dict[str, JobRuns] = {}
+        runs, code = read_or_report(session, project.config, look, nothing)
+        views = [
+            JobView(spec, project.config, now, *runs.get(spec.name, JobRuns(None, ()))) for spec in chosen
+        ]
+        output.answer([view.to_json() for view in views])
+        output.lines(screen(Listing(project, views, now, store_of(project.config).url), output.terminal))
+        return code
 
 
 def screen(listing: Listing, terminal: Terminal) -> list[str]:
@@ -108,14 +117,13 @@ def _header(listing: Listing) -> list[str]:
 
 
 def _table(listing: Listing, terminal: Terminal) -> list[str]:
-    shown = _pictured(terminal)
     columns = [
         Column("NAME", shrink_to=16),
         Column("SCHEDULE", shrink_to=8),
         Column("NEXT", shrink_to=4),
         Column("LAST"),
-        Column("TOOK", right=True, optional=True),
-        Column(f"{shown} RUNS", optional=True),
+        Column("TOOK", right=True, optional=1),
+        Column("RUNS", shrink_to=7, newest=True, optional=2),
     ]
     zone = ZoneInfo(listing.project.config.scheduler.timezone)
     rows: list[Row | Heading] = []
@@ -155,7 +163,7 @@ def _last(run: RunRecord | None, now: datetime) -> tuple[Cell, str]:
     if run is None:
         return Cell("never", "dim"), ""
     at = run.finished_at or run.started_at or run.queued_at
-    age = f" {distance(now - at)} ago" if at is not None else ""
+    age = f" {distance(now - at)}" if at is not None else ""
     took = short_duration(run.duration_ms) if run.duration_ms is not None else ""
     return Cell(f"{short_status(run.status)}{age}", status_style(run.status)), took
 
@@ -173,5 +181,6 @@ def _footer(listing: Listing, terminal: Terminal) -> list[str]:
         if view.spec.error is not None
     ]
     if listing.project.errors:
-        lines.append(f"{cross} {broken_footer(listing.project)}")
+        footer = f"{cross} {broken_footer(listing.project)}"
+        lines += wrap(footer, terminal.width) if terminal.width is not None else [footer]
     return ["", *lines] if lines else []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -11,7 +11,7 @@ import click
 from jobkit.cli.command import verb
 from jobkit.cli.job_view import JobView, origin_text
 from jobkit.cli.projects import loaded, mention_broken
-from jobkit.cli.reading import History, read
+from jobkit.cli.reading import History, read_or_report
 from jobkit.cli.render.errors import error_block
 from jobkit.cli.render.sparkline import sparkline
 from jobkit.cli.render.terminal import Terminal
@@ -21,6 +21,7 @@ from jobkit.cli.render.words import short_status, status_style
 from jobkit.cli.selection import Selection, select
 from jobkit.cli.session import Session
 from jobkit.durations import format_duration
+from jobkit.records import RunRecord
 
 _RUNS = 20
 _UPCOMING = 3
@@ -29,7 +30,7 @@ _LABEL = 12
 
 @verb("show", examples=[("jobkit show cleanup_old_records", "schedule, parameters, policies, recent runs")])
 @click.argument("name")
-def command(session: Session, name: str) -> None:
+def command(session: Session, name: str) -> int:
     """Show everything about one job, and why it is on or off."""
     output = session.output
     with loaded(session) as project:
@@ -38,13 +39,15 @@ def command(session: Session, name: str) -> None:
         mention_broken(session, project)
         now = session.clock.now()
 
-        async def look(history: History) -> JobView:
-            recent = (await history.recent([spec.name], _RUNS))[spec.name]
-            return JobView(spec, project.config, now, recent[0] if recent else None, recent)
+        async def look(history: History) -> Sequence[RunRecord]:
+            return (await history.recent([spec.name], _RUNS))[spec.name]
 
-        view = read(project.config, look)
+        nothing: Sequence[RunRecord] = ()
+        recent, code = read_or_report(session, project.config, look, nothing)
+        view = JobView(spec, project.config, now, recent[0] if recent else None, recent)
         output.answer(view.to_full_json())
         output.lines(screen(view, output.terminal))
+        return code
 
 
 def screen(view: JobView, terminal: Terminal) -> list[str]:
@@ -115,8 +118,7 @@ def _next(view: JobView) -> list[str]:
 
 def _parameters(view: JobView) -> list[str]:
     schema = view.spec.signature.parameters
-    described = schema.describe()
-    lines = [described] if described else ["none"]
+    lines = [schema.describe()] if schema.parameters or schema.accepts_any else ["none"]
     if view.spec.parameters:
         names = ", ".join(sorted(view.spec.parameters))
         lines.append(f"  {names} set by {origin_text(view.origin('parameters'), view)}")
@@ -133,7 +135,7 @@ def _policies(view: JobView) -> Iterator[str]:
         yield "no retries"
     yield f"overlap {spec.overlap}"
     if spec.schedule:
-        yield f"misfire {spec.misfire} within {_short(spec.misfire_grace)}"
+        yield f"misfire {spec.misfire}, grace {_short(spec.misfire_grace)}"
     if spec.jitter:
         yield f"jitter {_short(spec.jitter)}"
     if spec.scope != "cluster":
@@ -162,5 +164,5 @@ def _runs(view: JobView, terminal: Terminal) -> list[str]:
         when = moment(at, view.now, zone) if at is not None else ""
         status = terminal.style(f"{short_status(run.status):9}", status_style(run.status))
         took = short_duration(run.duration_ms) if run.duration_ms is not None else ""
-        lines.append(f"#{run.number} {status} {when}  {took}".rstrip())
+        lines.append(f"{f'#{run.number}':6} {status} {when:16} {took:>6}".rstrip())
     return lines
