@@ -56,11 +56,13 @@ class Project:
         *,
         only: str | None = None,
         options: Mapping[str, Any] | None = None,
+        remember: bool = True,
     ) -> Self:
         """Read the configuration of the project around *path* (default: here) and collect its jobs.
 
         With *only*, just the file that registers that job is imported, if the index knows it;
         ``complete`` says whether it did. *options* are values of the command line, by dotted key.
+        Without *remember* nothing is written below the root, not even the index.
         Broken job files are listed, not raised. Raises ConfigError for configuration that cannot be
         used, and RuntimeError while another project is loaded. Call it from the main thread if job
         files are to have a time limit.
@@ -82,8 +84,8 @@ class Project:
         config = load_config(root, env=env, options=options or {})
         collection.attach(config)
         try:
-            single = collection.collect_job(config, only) if only is not None else None
-            project = cls(config, single or collection.collect(config))
+            single = collection.collect_job(config, only, remember=remember) if only is not None else None
+            project = cls(config, single or collection.collect(config, remember=remember))
         except BaseException:
             collection.detach()
             raise

@@ -15,17 +15,20 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def loaded(session: Session, *, only: str | None = None, lenient: bool = False) -> Iterator[Project]:
+def loaded(
+    session: Session, *, only: str | None = None, lenient: bool = False, remember: bool = True
+) -> Iterator[Project]:
     """The project around here, its jobs collected; with *only*, just the file of that job if that is known.
 
-    Broken job files are in the project's ``errors``. Raises ConfigError, and with ``--strict``, unless
-    *lenient*, CollectionError if anything at all is wrong.
+    Broken job files are in the project's ``errors``. Without *remember* nothing is written below the root.
+    Raises ConfigError, and with ``--strict``, unless *lenient*, CollectionError if anything is wrong.
     """
     from jobkit.project import Project
 
     options = session.options
     strict = options.strict and not lenient
-    with Project.load(options.directory, options.env, only=None if strict else only) as project:
+    single = None if strict else only
+    with Project.load(options.directory, options.env, only=single, remember=remember) as project:
         session.output.root = project.root
         if strict:
             _insist(session, project)

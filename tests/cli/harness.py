@@ -32,6 +32,10 @@ class FixedClock(SystemClock):
         await super().sleep_until(datetime.now(UTC) + timedelta(milliseconds=1))
 
 
+_PATHS = [str(Path(__file__).parents[2]), *filter(None, [os.environ.get("PYTHONPATH")])]
+_WITHOUT_PRIVILEGES = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"]
+
+
 @dataclass(frozen=True, slots=True)
 class Ended:
     """How a command ended: exit code, and what stands on its two streams."""
@@ -87,20 +91,27 @@ class CommandLine:
             code = run(arguments, clock=FixedClock() if fixed else None)
         return Ended(code, out.text, err.text)
 
-    def process(self, *arguments: str, environ: Mapping[str, str] | None = None, **options: Any) -> Ended:
-        """Execute it as a program of its own."""
+    def process(
+        self, *arguments: str, environ: Mapping[str, str] | None = None, unprivileged: bool = False
+    ) -> Ended:
+        """Execute it as a program of its own; *unprivileged* means that permissions hold for root, too."""
+        lead = _WITHOUT_PRIVILEGES if unprivileged and os.geteuid() == 0 else []
         done = subprocess.run(
-            [sys.executable, "-m", "jobkit", *arguments],
+            [*lead, sys.executable, "-m", "jobkit", *arguments],
             cwd=self.root,
-            env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), **(environ or {})},
+            env=self.environ(**(environ or {})),
+            stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
             encoding="utf-8",
             timeout=60,
             check=False,
-            **options,
         )
         return Ended(done.returncode, done.stdout, done.stderr)
+
+    def environ(self, **more: str) -> dict[str, str]:
+        """The variables of such a program: jobkit is found where these tests found it."""
+        return {**os.environ, "PYTHONPATH": os.pathsep.join(_PATHS), **more}
 
     def file(self, path: str, text: str) -> Path:
         """Write a file of the project."""

@@ -50,7 +50,7 @@ def command(session: Session) -> int:
     """
     output, clock = session.output, session.clock
     began = clock.monotonic()
-    with loaded(session, lenient=True) as project:
+    with loaded(session, lenient=True, remember=False) as project:
         took = clock.monotonic() - began
         report = Report(
             project, problems(project), warnings(project), session.options.strict, clock.now(), took

@@ -77,7 +77,7 @@ def command(session: Session, **given: Any) -> int:
         raise UsageError("nothing to run was named", help="name jobs, or select them; --all is every job")
     parameters = parse_parameters(given["parameters"])
     names = selection.names or ()
-    with loaded(session, only=names[0] if len(names) == 1 else None) as project:
+    with loaded(session, only=names[0] if names else None) as project:
         if given["everything"] and (broken := [*project.errors, *_errors(project.jobs.values())]):
             return _stopped(session, broken)
         mention_broken(session, project)

@@ -1,0 +1,228 @@
+"""The JSON shapes of the command line: every member is there, none is unknown, types are strict."""
+
+from __future__ import annotations
+
+from typing import Any, Generic, Literal, TypeVar
+
+import msgspec
+
+from tests.cli.harness import Ended
+
+Status = Literal["queued", "running", "succeeded", "failed", "timed_out", "cancelled", "skipped", "lost"]
+Trigger = Literal["schedule", "catchup", "startup", "manual", "retry", "child", "api"]
+#: RFC 3339 in UTC with ``Z``.
+Instant = str
+
+T = TypeVar("T")
+
+
+class Shape(msgspec.Struct, forbid_unknown_fields=True):
+    """An object with exactly these members."""
+
+
+class Error(Shape):
+    code: str
+    message: str
+    path: str | None
+    line: int | None
+    help: str | None
+
+
+class Envelope(Shape, Generic[T]):
+    schema: str
+    data: T
+    errors: list[Error]
+
+
+class Failure(Shape):
+    type: str
+    message: str
+    traceback: str | None
+
+
+class Ticks(Shape):
+    first: Instant
+    last: Instant
+    count: int
+
+
+class Progress(Shape):
+    done: float
+    total: float | None
+    message: str | None
+
+
+class Run(Shape):
+    id: str | None
+    number: int | None
+    job: str
+    extension: str
+    status: Status
+    trigger: Trigger
+    scheduled_at: Instant | None
+    queued_at: Instant | None
+    started_at: Instant | None
+    finished_at: Instant | None
+    duration_ms: int | None
+    attempt: int
+    attempts: int
+    actor: str
+    node: str
+    enforce: bool
+    parameters: dict[str, Any]
+    message: str | None
+    processed: int | None
+    errors: int | None
+    data: dict[str, Any]
+    progress: Progress | None
+    window: list[Instant] | None
+    covers: Ticks | None
+    reason: str | None
+    error: Failure | None
+    cleanup_errors: list[Failure]
+    parent: str | None
+    retry_of: str | None
+    ticks: Ticks | None
+
+
+class Job(Shape):
+    name: str
+    extension: str
+    description: str
+    schedule: str
+    timezone: str
+    enabled: bool
+    enabled_by: str
+    scheduled: bool
+    tags: list[str]
+    source: str
+    error: Error | None
+    late: bool
+    next_run_at: Instant | None
+    last_run: Run | None
+
+
+class Parameter(Shape):
+    name: str
+    type: str
+    default: Any
+    required: bool
+    configured: Any
+    secret: bool
+
+
+class Service(Shape):
+    parameter: str
+    type: str
+    required: bool
+
+
+class Origin(Shape):
+    layer: str
+    path: str | None
+    line: int | None
+    name: str | None
+
+
+class Expectations(Shape):
+    min_processed: int | None
+    max_error_ratio: float | None
+    max_duration: str | None
+
+
+class Policies(Shape):
+    timeout: str | None
+    retries: int
+    retry_delay: str
+    retry_backoff: float
+    retry_max_delay: str
+    overlap: Literal["skip", "queue", "allow", "cancel"]
+    misfire: Literal["latest", "all", "none"]
+    misfire_grace: str
+    jitter: str
+    scope: Literal["cluster", "node"]
+    limits: list[str]
+    executor: Literal["auto", "async", "thread", "process"]
+    queue: str
+    priority: int
+    expect: Expectations | None
+
+
+class FullJob(Job):
+    module: str
+    owner: str
+    enforce: bool
+    run_on_startup: bool
+    parameters: list[Parameter]
+    accepts_any: bool
+    services: list[Service]
+    policies: Policies
+    origins: dict[str, Origin]
+    runs: list[Run]
+
+
+class Check(Shape):
+    ok: bool
+    jobs: int
+    warnings: list[Error]
+
+
+class Line(Shape):
+    sequence: int
+    at: Instant
+    level: str
+    event: str
+    attempt: int
+    source: str
+    fields: dict[str, Any]
+
+
+class FollowedLine(Line):
+    run: int
+
+
+class Logs(Shape):
+    run: Run
+    lines: list[Line]
+
+
+class Store(Shape):
+    store: str
+    read_only: bool
+    applied: list[str]
+    pending: list[str]
+    details: dict[str, Any]
+
+
+class Page(Shape):
+    code: str
+    title: str
+    text: str
+
+
+class Topic(Shape):
+    topic: str
+    title: str
+
+
+_DATA: dict[str, Any] = {
+    "list": list[Job],
+    "show": FullJob | None,
+    "check": Check | None,
+    "run": list[Run],
+    "history": list[Run],
+    "logs": Logs | None,
+    "db.status": Store | None,
+    "db.upgrade": Store | None,
+    "explain": Page | None,
+    "help": list[Topic],
+}
+
+
+def checked(ended: Ended) -> Any:
+    """The envelope on stdout, after its shape was found to be that of its verb."""
+    schema: str = ended.json["schema"]
+    name, slash, version = schema.removeprefix("jobkit.").partition("/")
+    assert (slash, version) == ("/", "1"), schema
+    shape: Any = Envelope
+    return msgspec.json.decode(ended.out, type=shape[_DATA[name]], strict=True)
