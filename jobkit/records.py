@@ -6,12 +6,18 @@ aware UTC datetimes. Everything here is frozen plain data and safe to share betw
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, time, timedelta
+from enum import Enum
+from pathlib import PurePath
 from typing import Any
 
+from jobkit.durations import format_duration
 from jobkit.statuses import RunStatus, Trigger
+
+_PLAIN = frozenset({str, int, float, bool})
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,22 +128,45 @@ class LogLine:
         return {item.name: to_plain(getattr(self, item.name)) for item in fields(self)}
 
 
+def new_run_id(at: datetime) -> str:
+    """A UUIDv7 for a run that is asked for at *at*; ids sort by that time, to the millisecond."""
+    milliseconds = int(at.timestamp() * 1000)
+    number = (
+        (milliseconds << 80 | int.from_bytes(os.urandom(10))) & ~(0xF << 76 | 0x3 << 62) | 7 << 76 | 2 << 62
+    )
+    text = f"{number:032x}"
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+
+
 def format_instant(instant: datetime) -> str:
-    """RFC 3339 in UTC with ``Z``; fractions of a second only where there are some."""
+    """RFC 3339 in UTC with ``Z``; fractions of a second only where there are some.
+
+    ValueError for a datetime without a zone: nobody knows which instant it is.
+    """
+    if instant.tzinfo is None:
+        raise ValueError("an instant is an aware datetime")
     utc = instant.astimezone(UTC).replace(tzinfo=None)
     return utc.isoformat(timespec="microseconds" if utc.microsecond else "seconds") + "Z"
 
 
 def to_plain(value: Any) -> Any:
-    """*value* as JSON knows it: records become objects, datetimes text, tuples lists."""
+    """*value* as JSON knows it: records become objects, dates, paths and the like text, tuples lists."""
+    if value is None or type(value) in _PLAIN:
+        return value
     if isinstance(value, datetime):
-        return format_instant(value)
-    if isinstance(value, RunStatus | Trigger):
-        return value.value
+        return format_instant(value) if value.tzinfo is not None else value.isoformat()
+    if isinstance(value, Enum):
+        return to_plain(value.value)
+    if isinstance(value, date | time):
+        return value.isoformat()
+    if isinstance(value, timedelta):
+        return format_duration(value)
+    if isinstance(value, PurePath):
+        return str(value)
     if isinstance(value, TickSpan | Progress | RunFailure | LogLine):
         return {item.name: to_plain(getattr(value, item.name)) for item in fields(value)}
     if isinstance(value, Mapping):
         return {str(key): to_plain(item) for key, item in value.items()}
-    if isinstance(value, tuple | list):
+    if isinstance(value, tuple | list | set | frozenset):
         return [to_plain(item) for item in value]
     return value

@@ -1,0 +1,313 @@
+"""One execution of a run: services opened, the job called, expectations judged, services closed."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import anyio
+import anyio.lowlevel
+
+from jobkit.context import JobContext, RunCancelled
+from jobkit.exceptions import RunError
+from jobkit.runner.bridge import Bridge
+from jobkit.runner.executors.calling import ThreadedCall, call_on_loop, is_called_in_thread
+from jobkit.runner.executors.thread import ThreadCall
+from jobkit.runner.outcome import (
+    Ended,
+    ExpectationBroken,
+    Stop,
+    Verdict,
+    checked_result,
+    is_cancellation,
+    judge,
+)
+from jobkit.runner.severable import Severable, Severed, running_asyncio_task
+from jobkit.runner.subtasks import inside_run
+from jobkit.statuses import RunStatus
+
+if TYPE_CHECKING:
+    from jobkit.protocols import RunsChildren
+    from jobkit.records import Progress, RunRecord
+    from jobkit.runner.orders import Order
+    from jobkit.runner.site import Site
+
+T = TypeVar("T")
+
+#: A timer may ring a moment before its time.
+_TIMER_SLACK = 0.001
+
+
+class Attempt:
+    """Executes an order in this process, and is the host of its context.
+
+    ``verdict`` is called once; ``stop``, ``service``, ``run_child`` belong to the event loop, ``stopping``,
+    ``progress`` and ``from_thread`` to any thread.
+    """
+
+    def __init__(
+        self, site: Site, order: Order, children: RunsChildren, progressed: Callable[[Progress], None]
+    ) -> None:
+        self.order = order
+        self.site = site
+        #: The cancellation of whoever waited, to be raised again once the run is recorded.
+        self.interrupted: BaseException | None = None
+        self._children = children
+        self._progressed = progressed
+        self._over = anyio.Event()
+        self._body = Severable(self._execute())
+        self._scope: anyio.CancelScope | None = None
+        self._keeper: anyio.CancelScope | None = None
+        self._bridge = Bridge(site.portal)
+        self._asked = False
+        self._services = site.services.run_scope(order.spec, log=order.log)
+        self._stop: Stop | None = None
+        self._returned: object = None
+        self._error: BaseException | None = None
+        self._service_failed = False
+        self._cleanup: tuple[BaseException, ...] = ()
+        self._left: str | None = None
+        self._where: traceback.StackSummary | None = None
+        #: The thread of the job, if it was left behind.
+        self.thread: ThreadCall | None = None
+
+    # -- from outside -------------------------------------------------------------------------------
+
+    async def verdict(self) -> Verdict:
+        """Execute the order and say how it ended; raises nothing, not even cancellation."""
+        return judge(await self._supervise(), self.order.spec.retries, self.order.redactor)
+
+    async def _supervise(self) -> Ended:
+        """Execute the order in a task of its own and wait for it.
+
+        A job can leave cancel scopes open, cancel its own task or refuse to be cancelled: all of that
+        then happens to that task, not to the one that waits.
+        """
+        clock, order = self.site.clock, self.order
+        try:
+            async with anyio.create_task_group() as tasks:
+                self._scope = tasks.cancel_scope
+                if order.limit is not None:
+                    self._scope.deadline = anyio.current_time() + order.limit.monotonic - clock.monotonic()
+                tasks.start_soon(self._await_body)
+                await self._watch()
+        except anyio.get_cancelled_exc_class() as cancellation:
+            self.interrupted = cancellation
+        except BaseExceptionGroup as broken:
+            self._broken(broken)
+        if self._stop is None and self._late():
+            self._stop = self._overdue()
+        self.site.tidy_up()
+        return Ended(
+            clock.now(),
+            timedelta(seconds=clock.monotonic() - order.began),
+            self._returned,
+            self._error,
+            self._service_failed,
+            self._cleanup,
+            self._stop,
+            self._left,
+            self._where,
+        )
+
+    def stop(self, stop: Stop) -> None:
+        """Cancel the attempt; the first reason counts. Services are still closed, in limited time."""
+        if self._stop is not None or self._over.is_set():
+            return
+        self._stop = stop
+        self._bridge.cancel()
+        if self._scope is not None:
+            self._scope.cancel()
+        if self._keeper is not None and self._keeper.shield:
+            self._keeper.deadline = anyio.current_time() + self.site.cleanup.total_seconds()
+
+    # -- as the host of the context -------------------------------------------------------------------
+
+    @property
+    def stopping(self) -> bool:
+        """Whether the attempt was cancelled, or its time is up."""
+        return self._stop is not None or self._late()
+
+    def progress(self, progress: Progress) -> None:
+        """Remember how far it is; once it is over nobody cares."""
+        if not self._over.is_set():
+            self._progressed(progress)
+
+    async def service(self, wanted: type | str) -> Any:
+        """The service of that type or name, opened if need be."""
+        self._check_open()
+        self._asked = True
+        return await self._services.get(wanted)
+
+    async def run_child(self, job: object, parameters: Mapping[str, Any]) -> RunRecord:
+        """Run another job as a child of this run."""
+        self._check_open()
+        return await self._children.run_child(job, parameters)
+
+    def from_thread(self, call: Callable[..., Awaitable[T]], *arguments: Any) -> T:
+        """Await something on the event loop from another thread; ends when the attempt is cancelled."""
+        if self._over.is_set() and self._stop is not None:
+            raise RunCancelled("the run is over")
+        return self._bridge.call(call, arguments)
+
+    def _check_open(self) -> None:
+        if self._over.is_set():
+            raise RunError(
+                f"the context of run {self.order.run.number} was used after that run was over",
+                code="JK524",
+                help="wait in the job for the tasks and threads that it starts",
+            )
+
+    # -- in the task of the job ------------------------------------------------------------------------
+
+    async def _await_body(self) -> None:
+        try:
+            await self._body
+        except Severed:
+            self._left = "its task would not end, and was left behind"
+        except BaseException as error:  # a bug of ours, or a signal that hit us here
+            self._error = self._error or error
+        finally:
+            self._over.set()
+
+    async def _execute(self) -> None:
+        inside_run.set(True)
+        if not self.site.opens_services(self.order.spec):
+            await self._call(())
+            await self._close()
+            return
+        # Scopes that services enter have to be left inside the scopes that they were entered in: so the
+        # scope that shields their closing is there from the beginning.
+        with anyio.CancelScope() as self._keeper:
+            try:
+                arguments = await self._services.open()
+            except BaseException as error:
+                self._error, self._service_failed = error, True
+            else:
+                await self._call(arguments)
+            await self._close_in(self._keeper)
+        self._note_overdue_closing(self._keeper)
+
+    async def _call(self, arguments: tuple[Any, ...]) -> None:
+        context = self._context()
+        try:
+            if is_called_in_thread(context.job):
+                self._returned = await self._in_thread(context, arguments)
+            else:
+                self._returned = await call_on_loop(context, arguments)
+            self._judge()
+        except BaseException as error:
+            self._error = error
+            if self._late() and self._where is None and is_cancellation(error):
+                self._where = traceback.extract_tb(error.__traceback__)
+        await self._take_back_cancellation()
+
+    async def _in_thread(self, context: JobContext, arguments: tuple[Any, ...]) -> object:
+        threaded = ThreadedCall(self.site.threads, context, arguments)
+        try:
+            return await threaded.wait(self.site.thread_grace.total_seconds())
+        finally:
+            self._where = threaded.where
+            if threaded.left_behind and not self.site.disposable:
+                self.thread = threaded.call
+                self._left = "its thread was left behind, and still goes on"
+
+    def _context(self) -> JobContext:
+        order = self.order
+        return JobContext(
+            job=order.spec,
+            run=order.run,
+            attempt=order.attempt,
+            parameters=order.parameters,
+            started_at=order.started_at,
+            deadline=order.limit.at if order.limit is not None else None,
+            log=order.log,
+            clock=self.site.clock,
+            host=self,
+        )
+
+    def _judge(self) -> None:
+        expect = self.order.spec.expect
+        if expect is None:
+            return
+        result = checked_result(self._returned)
+        took = timedelta(seconds=self.site.clock.monotonic() - self.order.began)
+        broken = expect.broken_by(result, took) if result.status is RunStatus.SUCCEEDED else None
+        if broken is not None:
+            raise ExpectationBroken(broken)
+
+    async def _close(self) -> None:
+        """Close the services that the job has asked for while it ran; they have tasks of their own."""
+        if self._asked:
+            with anyio.CancelScope() as self._keeper:
+                await self._close_in(self._keeper)
+            self._note_overdue_closing(self._keeper)
+
+    async def _close_in(self, keeper: anyio.CancelScope) -> None:
+        """Close the services: cancellation must not leave them half closed, nor may they take for ever."""
+        limit, clock = self.order.limit, self.site.clock
+        if self.stopping:
+            keeper.deadline = anyio.current_time() + self.site.cleanup.total_seconds()
+        elif limit is not None:
+            keeper.deadline = anyio.current_time() + limit.monotonic - clock.monotonic()
+        keeper.shield = True
+        errors = await self._services.close(self._error)
+        if self._error is None and errors:
+            self._error, self._service_failed = errors[0], True
+            errors = errors[1:]
+        self._cleanup = tuple(errors)
+
+    def _note_overdue_closing(self, keeper: anyio.CancelScope) -> None:
+        if keeper.cancelled_caught:
+            overdue = TimeoutError("the services of the job did not close in time")
+            if self._error is None:
+                self._error, self._service_failed = overdue, True
+            else:
+                self._cleanup = (overdue,)
+
+    async def _take_back_cancellation(self) -> None:
+        """A job may have cancelled its own task: that must not hit the closing of its services."""
+        task = running_asyncio_task()
+        if task is None or not task.cancelling() or self.stopping:
+            return
+        while task.cancelling():
+            task.uncancel()
+        try:
+            await anyio.lowlevel.checkpoint()
+        except BaseException as late:  # before Python 3.13 one that was not delivered yet still comes
+            self._error = self._error or late
+
+    # -- in the task that waits --------------------------------------------------------------------------
+
+    async def _watch(self) -> None:
+        try:
+            await self._over.wait()
+        except anyio.get_cancelled_exc_class():
+            self.stop(self._overdue() if self._late() else self.order.interruption())
+            patience = self.site.cleanup + self.site.thread_grace
+            with anyio.move_on_after(patience.total_seconds(), shield=True):
+                await self._over.wait()
+            if not self._over.is_set():
+                self._body.sever()
+            raise
+
+    def _late(self) -> bool:
+        limit = self.order.limit
+        return limit is not None and self.site.clock.monotonic() >= limit.monotonic - _TIMER_SLACK
+
+    def _overdue(self) -> Stop:
+        assert self.order.limit is not None
+        return Stop(RunStatus.TIMED_OUT, self.order.limit.words)
+
+    def _broken(self, broken: BaseExceptionGroup[BaseException]) -> None:
+        """The task of the job did not end as tasks do: it left a cancel scope or a task group open."""
+        cancelled, rest = broken.split(anyio.get_cancelled_exc_class())
+        self.interrupted = cancelled
+        if rest is not None and self._error is None and self._left is None:
+            self._error = RunError(
+                "the job left a cancel scope or a task group open",
+                code="JK525",
+                help="enter them with `with` and `async with`",
+            )

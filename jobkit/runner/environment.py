@@ -1,0 +1,51 @@
+"""What all runs of a runner share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import TYPE_CHECKING, Protocol
+
+from jobkit.statuses import Reason
+
+if TYPE_CHECKING:
+    from jobkit.job import JobSpec
+    from jobkit.processes import ProcessIdentity
+    from jobkit.protocols import RunsChildren
+    from jobkit.records import RunRecord
+    from jobkit.runner.journal import Journals
+    from jobkit.runner.leases import LeaseKeeper
+    from jobkit.runner.observer import Audience
+    from jobkit.runner.orders import Limit
+    from jobkit.runner.outcome import Stop
+    from jobkit.runner.run import Request
+    from jobkit.runner.site import Site
+    from jobkit.stores.base import Store
+
+
+class Stoppable(Protocol):
+    """A run that goes on here."""
+
+    def stop(self, stop: Stop) -> None:
+        """Cancel it; the first reason counts."""
+        ...
+
+
+@dataclass(slots=True)
+class Environment:
+    """The parts of a :class:`~jobkit.runner.Runner`, as its runs use them."""
+
+    jobs: Mapping[str, JobSpec]
+    store: Store
+    site: Site
+    leases: LeaseKeeper
+    journals: Journals
+    audience: Audience
+    identity: ProcessIdentity
+    node: str
+    lease: timedelta
+    secrets: frozenset[str]
+    children: Callable[[Request, RunRecord, Limit | None], RunsChildren]
+    cancel_reason: Reason = Reason.INTERRUPTED
+    going_on: dict[str, Stoppable] = field(default_factory=dict)

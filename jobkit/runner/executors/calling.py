@@ -1,0 +1,72 @@
+"""Calling a job in this process: on the event loop, or in a worker thread."""
+
+from __future__ import annotations
+
+import inspect
+import traceback
+from typing import TYPE_CHECKING, Any, Literal
+
+import anyio
+
+from jobkit.runner.executors.thread import ThreadCall
+from jobkit.runner.outcome import is_cancellation
+from jobkit.signature import bind
+
+if TYPE_CHECKING:
+    from jobkit.context import JobContext
+    from jobkit.job import JobSpec
+    from jobkit.runner.executors.thread import Threads
+
+
+def executor_of(spec: JobSpec) -> Literal["async", "thread", "process"]:
+    """Where *spec* is executed, with ``auto`` decided by the kind of its callable."""
+    if spec.executor == "auto":
+        return "async" if spec.signature.is_async else "thread"
+    return spec.executor
+
+
+def is_called_in_thread(spec: JobSpec) -> bool:
+    """Whether the process that executes *spec* calls it in a worker thread rather than on the event loop."""
+    return spec.executor == "thread" or (spec.executor != "async" and not spec.signature.is_async)
+
+
+async def call_on_loop(context: JobContext, services: tuple[Any, ...]) -> object:
+    """What the job returns; a plain function given ``executor="async"`` holds the event loop meanwhile."""
+    return await _awaited(_call(context, services))
+
+
+class ThreadedCall:
+    """A job's call in a worker thread.
+
+    Once it was cancelled, *where* is what it was doing, and *left_behind* whether the thread would not end.
+    """
+
+    def __init__(self, threads: Threads, context: JobContext, services: tuple[Any, ...]) -> None:
+        self._threads = threads
+        label = f"{context.job.name} (run {context.run_number})"
+        self.call = ThreadCall(lambda: _call(context, services), label)
+        self.left_behind = False
+        self.where: traceback.StackSummary | None = None
+
+    async def wait(self, grace: float) -> object:
+        """What the job returns. Cancelled: the thread has *grace* seconds to notice."""
+        try:
+            await self._threads.execute(self.call)
+        except anyio.get_cancelled_exc_class():
+            self.where = self.call.stack()
+            self.left_behind = not await self._threads.wind_up(self.call, grace)
+            if self.call.raised is not None and not is_cancellation(self.call.raised):
+                raise self.call.raised from None
+            raise
+        # A lambda that gives a coroutine looks like any plain function from outside.
+        return await _awaited(self.call.outcome())
+
+
+def _call(context: JobContext, services: tuple[Any, ...]) -> object:
+    return bind(context.job.target)(context, *services, **context.parameters)
+
+
+async def _awaited(returned: object) -> object:
+    if returned is not None and inspect.isawaitable(returned):
+        return await returned
+    return returned

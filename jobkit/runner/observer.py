@@ -1,0 +1,59 @@
+"""Who watches runs from outside: the terminal, for one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Protocol
+
+from jobkit.logs import get_logger
+
+if TYPE_CHECKING:
+    from jobkit.job import JobSpec
+    from jobkit.records import LogLine, Progress, RunRecord
+    from jobkit.stores.base import Outcome
+
+
+class Observer(Protocol):
+    """Told what happens, child runs included; on the event loop, so it must not wait for anything.
+
+    An observer that raises is told no less, and a warning says so.
+    """
+
+    def run_started(self, run: RunRecord, job: JobSpec) -> None:
+        """*run* has its row and its lease; its first attempt begins."""
+        ...
+
+    def attempt_finished(
+        self, run: RunRecord, attempt: int, outcome: Outcome, retry_at: datetime | None
+    ) -> None:
+        """One attempt is over; the next begins at *retry_at*, if there is one."""
+        ...
+
+    def progressed(self, run: RunRecord, progress: Progress) -> None:
+        """*run* is that far; a few times a second at most."""
+        ...
+
+    def logged(self, run: RunRecord, lines: Sequence[LogLine]) -> None:
+        """*run* wrote *lines*, in order."""
+        ...
+
+    def run_finished(self, run: RunRecord) -> None:
+        """*run* is recorded."""
+        ...
+
+
+class Audience:
+    """The observer, if there is one, behind a guard: what it raises harms no run."""
+
+    def __init__(self, observer: Observer | None) -> None:
+        self._observer = observer
+
+    def tell(self, fact: Callable[[Observer], None]) -> None:
+        """``tell(lambda observer: observer.run_finished(run))``"""
+        if self._observer is None:
+            return
+        try:
+            fact(self._observer)
+        except Exception as error:  # whoever only watches must not decide
+            get_logger().warning("observer.failed", observer=type(self._observer).__name__, error=repr(error))

@@ -1,0 +1,69 @@
+"""Waiting for a store that does not answer: as long as it takes, until somebody wants to stop."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import TypeVar
+
+import anyio
+
+from jobkit.exceptions import StoreUnavailable
+from jobkit.logs import get_logger
+
+T = TypeVar("T")
+
+#: How long a run that was cancelled still tries to be recorded.
+LAST_TRIES = timedelta(seconds=5)
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0
+
+
+class Patience:
+    """The calls of one run to its store, each one that may be made twice. Belongs to the task of that run.
+
+    ``interrupted`` is the cancellation that arrived meanwhile: it does not stop a call half-way, it only
+    ends the patience, and is to be raised again once all is recorded.
+    """
+
+    def __init__(self, last_tries: timedelta = LAST_TRIES) -> None:
+        self.interrupted: BaseException | None = None
+        self._last_tries = last_tries.total_seconds()
+        self._until: float | None = None
+
+    async def ask(self, call: Callable[[], Awaitable[T]], what: str) -> T:
+        """The answer of *call*, tried again while the store is unavailable.
+
+        Raises StoreUnavailable once the run was cancelled and has tried for some seconds more.
+        """
+        pause = 0.0
+        while True:
+            try:
+                if self.interrupted is None:
+                    return await call()
+                with anyio.CancelScope(shield=True):
+                    return await call()
+            except anyio.get_cancelled_exc_class() as cancellation:
+                # Whether the call has happened is unknown; made again, it comes to its end.
+                self.interrupted = cancellation
+                continue
+            except StoreUnavailable as error:
+                if not pause:
+                    get_logger().warning("store.unavailable", waiting_to=what, error=str(error))
+                if self._exhausted():
+                    raise
+            pause = min(pause * 2, _LONGEST_PAUSE) or _FIRST_PAUSE
+            await self._pause(pause)
+
+    async def _pause(self, seconds: float) -> None:
+        try:
+            with anyio.CancelScope(shield=self.interrupted is not None):
+                await anyio.sleep(min(seconds, self._last_tries) if self.interrupted else seconds)
+        except anyio.get_cancelled_exc_class() as cancellation:
+            self.interrupted = cancellation
+
+    def _exhausted(self) -> bool:
+        if self.interrupted is None:
+            return False
+        if self._until is None:
+            self._until = anyio.current_time() + self._last_tries
+        return anyio.current_time() >= self._until

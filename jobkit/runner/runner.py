@@ -1,0 +1,164 @@
+"""Running jobs here and now."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from datetime import timedelta
+from functools import partial
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+import anyio
+import anyio.to_thread
+
+from jobkit.clock import SystemClock
+from jobkit.durations import parse_duration
+from jobkit.processes import ProcessIdentity
+from jobkit.runner.children import Children
+from jobkit.runner.environment import Environment
+from jobkit.runner.journal import Journals
+from jobkit.runner.leases import LeaseKeeper
+from jobkit.runner.observer import Audience, Observer
+from jobkit.runner.outcome import Stop
+from jobkit.runner.requests import request_for
+from jobkit.runner.run import Run
+from jobkit.runner.site import Site
+from jobkit.statuses import Reason, RunStatus, Trigger
+
+if TYPE_CHECKING:
+    from jobkit.clock import Clock
+    from jobkit.config import Config
+    from jobkit.job import JobSpec
+    from jobkit.records import RunRecord
+    from jobkit.stores.base import Lease, Store
+
+#: How long an attempt that was told to stop may take to clean up, unless the runner is told otherwise.
+CLEANUP = timedelta(seconds=5)
+
+
+class Runner:
+    """Executes jobs in this process and records them in *store*, which is open and outlives the runner.
+
+    Enter it, then call :meth:`run` from as many tasks as you like. *jobs* are those that jobs may run as
+    children; it may be a mapping that looks further jobs up when they are asked for. *services* are open
+    objects by name or type. *cleanup* limits how long a cancelled attempt may take to clean up.
+    """
+
+    def __init__(
+        self,
+        jobs: Mapping[str, JobSpec],
+        store: Store,
+        *,
+        config: Config,
+        clock: Clock | None = None,
+        services: Mapping[str | type, object] | None = None,
+        observer: Observer | None = None,
+        cleanup: timedelta = CLEANUP,
+    ) -> None:
+        clock = clock or SystemClock()
+        audience = Audience(observer)
+        lease = config.scheduler.lease
+        self._stack = AsyncExitStack()
+        self._places = anyio.Semaphore(config.scheduler.max_concurrent_runs, fast_acquire=True)
+        self._environment = Environment(
+            jobs=jobs,
+            store=store,
+            site=Site(config, clock, services or {}, cleanup),
+            leases=LeaseKeeper(store, clock, lease, self._lost),
+            journals=Journals(store, clock, audience),
+            audience=audience,
+            identity=ProcessIdentity.current(),
+            node=config.scheduler.node or socket.gethostname(),
+            lease=lease,
+            secrets=config.secrets,
+            children=self._children,
+        )
+
+    async def __aenter__(self) -> Self:
+        environment = self._environment
+        async with AsyncExitStack() as stack:
+            await stack.enter_async_context(environment.site)
+            tasks = await stack.enter_async_context(anyio.create_task_group())
+            stack.push_async_callback(self._stop_renewing)
+            stack.callback(tasks.cancel_scope.cancel)
+            tasks.start_soon(environment.journals.serve)
+            self._stack = stack.pop_all()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> bool | None:
+        return await self._stack.__aexit__(kind, error, traceback)
+
+    async def run(
+        self,
+        spec: JobSpec,
+        parameters: Mapping[str, Any] | None = None,
+        *,
+        trigger: Trigger = Trigger.MANUAL,
+        actor: str | None = None,
+        enforce: bool | None = None,
+        timeout: timedelta | str | float | None = None,
+        run_id: str | None = None,
+        parent: str | None = None,
+    ) -> RunRecord:
+        """Run *spec* to its end and give its record, however it ended.
+
+        *parameters* lie over those of the configuration; None means what the job says. *run_id* is a
+        UUIDv7 of the caller's own. Waits for a place first (``max_concurrent_runs``). Cancelling it cancels
+        the run, which is recorded before the cancellation goes on. Raises, before anything is recorded,
+        ParameterError for parameters that do not fit, RunError for a job with an error, and StoreError.
+        """
+        request = request_for(
+            self._environment,
+            spec,
+            parameters,
+            trigger=trigger,
+            actor=actor,
+            enforce=enforce,
+            timeout=None if timeout is None else parse_duration(timeout),
+            run_id=run_id,
+            parent=parent,
+        )
+        async with self._places:
+            return await Run(self._environment, request).execute()
+
+    def cancel(self, run_id: str, reason: Reason = Reason.INTERRUPTED) -> bool:
+        """Cancel a run that goes on here; False if there is none of that id. On the event loop only."""
+        run = self._environment.going_on.get(run_id)
+        if run is None:
+            return False
+        run.stop(Stop.because(reason))
+        return True
+
+    @property
+    def cancel_reason(self) -> Reason:
+        """What is recorded of runs whose caller is cancelled; ``interrupted`` unless it is set."""
+        return self._environment.cancel_reason
+
+    @cancel_reason.setter
+    def cancel_reason(self, reason: Reason) -> None:
+        self._environment.cancel_reason = reason
+
+    @property
+    def abandoned_threads(self) -> tuple[str, ...]:
+        """Jobs whose threads were left behind and still go on: the interpreter would wait for them at its
+        end, so a program ends with ``os._exit`` if there are any. From any thread."""
+        return self._environment.site.threads.abandoned
+
+    def _children(self, *facts: Any) -> Children:
+        return Children(self._environment, *facts)
+
+    def _lost(self, lease: Lease) -> None:
+        """In the thread of the renewals: somebody else has ended *lease*."""
+        run = self._environment.going_on.get(lease.run_id)
+        if run is not None:
+            stop = Stop(RunStatus.CANCELLED, "its lease was lost: the run was taken for dead")
+            self._environment.site.soon(partial(run.stop, stop))
+
+    async def _stop_renewing(self) -> None:
+        # It waits for a renewal that is under way, which the event loop must not do.
+        with anyio.CancelScope(shield=True):
+            await anyio.to_thread.run_sync(self._environment.leases.stop)

@@ -1,0 +1,123 @@
+"""The place where attempts are executed: this process, with its threads and its open services."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack
+from datetime import timedelta
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from anyio.from_thread import BlockingPortal
+
+from jobkit.logs import get_logger
+from jobkit.runner.executors.thread import Threads
+from jobkit.runner.subtasks import guarded_subtasks
+from jobkit.services.builtin import CLOCK, CONFIG, PROJECT, builtin_specs
+from jobkit.services.graph import ServiceGraph
+from jobkit.services.host import ServiceHost
+
+if TYPE_CHECKING:
+    from jobkit.clock import Clock
+    from jobkit.config import Config
+    from jobkit.exceptions import ServiceError
+    from jobkit.job import JobSpec
+
+#: How long a thread that is told to stop may take to notice, before it is left behind.
+THREAD_GRACE = timedelta(seconds=1)
+
+
+class Site:
+    """What the attempts of one process share; enter it in the event loop that they run in.
+
+    *cleanup* is how long an attempt that was told to stop may take to clean up; then it is cut off.
+    A *disposable* process ends with its only attempt, and with it whatever that left behind.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        clock: Clock,
+        services: Mapping[str | type, object],
+        cleanup: timedelta,
+        *,
+        disposable: bool = False,
+    ) -> None:
+        self.disposable = disposable
+        self.config = config
+        self.clock = clock
+        self.cleanup = cleanup
+        self.thread_grace = min(THREAD_GRACE, cleanup)
+        self._injected = services
+        self._stack = AsyncExitStack()
+        self._surroundings = _Surroundings()
+
+    async def __aenter__(self) -> Self:
+        self._stack.enter_context(guarded_subtasks())
+        self.portal = await self._stack.enter_async_context(BlockingPortal())
+        self.threads = Threads(self.soon)
+        self.services = await self._stack.enter_async_context(self._service_host())
+        self._surroundings = _Surroundings()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self._stack.__aexit__(kind, error, traceback)
+
+    def opens_services(self, spec: JobSpec) -> bool:
+        """Whether anything is opened for *spec* before it is called."""
+        return self._autouse or bool(spec.signature.services)
+
+    def soon(self, call: Callable[[], object]) -> None:
+        """Call something on the event loop, from another thread, without waiting for it."""
+        try:
+            self.portal.start_task_soon(call)
+        except RuntimeError:
+            return  # the event loop is gone, and with it whatever the call was about
+
+    def _service_host(self) -> ServiceHost:
+        graph = ServiceGraph(builtin_specs(), given=self._injected)
+        self._autouse = any(service.spec.autouse for service in graph.available())
+        supplied = {CLOCK: self.clock, CONFIG: self.config, PROJECT: self.config.root}
+        return ServiceHost(graph, supplied=supplied, report=_report)
+
+    def tidy_up(self) -> None:
+        """Put back what a job has changed of the process as a whole, and say so in the log."""
+        for changed in self._surroundings.restore():
+            get_logger().warning("run.changed_process", changed=changed)
+
+
+def _report(trouble: ServiceError) -> None:
+    get_logger().error("service.failed", error=trouble.message, code=trouble.code, help=trouble.help)
+
+
+class _Surroundings:
+    """What a job may change although it belongs to the process: working directory, recursion limit."""
+
+    def __init__(self) -> None:
+        self._folder = _working_directory()
+        self._recursion = sys.getrecursionlimit()
+
+    def restore(self) -> list[str]:
+        """What was not as it was; it is again."""
+        changed = []
+        if self._folder is not None and _working_directory() != self._folder:
+            try:
+                os.chdir(self._folder)
+                changed.append("working directory")
+            except OSError:
+                self._folder = None  # it is gone: there is nothing to go back to
+        if sys.getrecursionlimit() != self._recursion:
+            sys.setrecursionlimit(self._recursion)
+            changed.append("recursion limit")
+        return changed
+
+
+def _working_directory() -> str | None:
+    try:
+        return os.getcwd()  # noqa: PTH109 - a string is all that is needed, after every attempt
+    except OSError:
+        return None
