@@ -135,7 +135,7 @@ def defaults_of(job: Any, options: dict[str, Any], place: Place) -> None:
                 f"`name`: {error}",
                 "JK122",
                 place,
-                f'it is taken from {name}; submit_job(…, name="…") gives another',
+                f'it was taken from {name}; submit_job(…, name="…") gives another',
             ) from None
     if "description" not in options:
         options["description"] = _first_line(_docstring(job))

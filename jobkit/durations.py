@@ -10,7 +10,7 @@ from datetime import timedelta
 LONGEST = timedelta(days=36_525)
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0, "w": 604_800.0}
-_TERM = re.compile(r"(\d{1,12}(?:\.\d{1,6})?)(ms|s|m|h|d|w)")
+_TERM = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,6})?)(ms|s|m|h|d|w)")
 _TEXT = re.compile(rf"(?:{_TERM.pattern})+")
 
 
@@ -43,9 +43,10 @@ def format_duration(duration: timedelta) -> str:
 
     Exact to the millisecond; what lies below is rounded.
     """
+    if duration < timedelta(0):
+        text = format_duration(-duration)
+        return text if text == "0s" else f"-{text}"
     milliseconds = round(duration / timedelta(milliseconds=1))
-    if milliseconds < 0:
-        return "-" + format_duration(-duration)
     seconds, milliseconds = divmod(milliseconds, 1000)
     minutes, seconds = divmod(seconds, 60)
     hours, minutes = divmod(minutes, 60)
@@ -67,11 +68,11 @@ def _from_text(text: str) -> timedelta:
 
 
 def _from_seconds(seconds: float) -> timedelta:
-    if not math.isfinite(seconds):
-        raise ValueError("a duration must be finite")
     try:
+        if not math.isfinite(seconds):
+            raise ValueError("a duration must be finite")
         return timedelta(seconds=seconds)
-    except OverflowError:
+    except OverflowError:  # an int of hundreds of digits is too large even to ask
         raise ValueError("a duration cannot be longer than a hundred years") from None
 
 

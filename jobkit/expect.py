@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -34,7 +33,7 @@ class Expect:
         ratio = self.max_error_ratio
         if ratio is not None and (isinstance(ratio, bool) or not isinstance(ratio, int | float)):
             raise TypeError(f"max_error_ratio is a number, not {type(ratio).__name__}")
-        if ratio is not None and not (math.isfinite(ratio) and 0 <= ratio <= 1):
+        if ratio is not None and not 0 <= ratio <= 1:  # also for what is not a number
             raise ValueError(f"max_error_ratio lies between 0 and 1, and it is {ratio}")
         if self.max_duration is not None:
             object.__setattr__(self, "max_duration", parse_duration(self.max_duration))
@@ -46,8 +45,12 @@ class Expect:
         if self.max_error_ratio is not None and result.errors:
             ratio = result.errors / max(result.processed or 0, result.errors)
             if ratio > self.max_error_ratio:
-                return f"expected at most {self.max_error_ratio:.0%} errors, got {ratio:.0%}"
+                return f"expected at most {_percent(self.max_error_ratio)} errors, got {_percent(ratio)}"
         longest = parse_duration(self.max_duration) if self.max_duration is not None else None
         if longest is not None and took > longest:
             return f"expected at most {format_duration(longest)}, took {format_duration(took)}"
         return None
+
+
+def _percent(ratio: float) -> str:
+    return f"{ratio * 100:.4g}%"

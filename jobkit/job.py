@@ -14,8 +14,6 @@ from jobkit.origin import Origin
 from jobkit.retry import Retry
 
 if TYPE_CHECKING:
-    from jobkit.context import JobContext
-    from jobkit.result import JobResult
     from jobkit.schedules import Schedule
     from jobkit.signature import Signature
 
@@ -35,8 +33,10 @@ class Job:
     ``submit_job(MyJob())`` shares that instance between all runs, at the same time if they overlap.
     """
 
-    async def execute(self, ctx: JobContext) -> JobResult | None:
-        """Do the work. Override it; further parameters are services and job parameters."""
+    # Each job has its own services and parameters, and may be `async def` or `def`: to type checkers an
+    # override of any shape fits these arguments.
+    def execute(self, *context_and_services: Any, **parameters: Any) -> Any:
+        """Do the work: override it as ``async def execute(self, ctx)``; further arguments as in functions."""
         raise TypeError(f"{type(self).__name__} does not define execute(self, ctx)")
 
 

@@ -136,7 +136,7 @@ class ParameterSchema:
 
         if len(given) > MOST_PARAMETERS:
             raise ParameterError(
-                f"job {job} is given {len(given):,} parameters; {MOST_PARAMETERS:,} is the most"
+                f"job {job} is given {len(given):,} parameters, more than {MOST_PARAMETERS:,}"
             )
         known = {parameter.name: parameter for parameter in self.parameters}
         problems: list[ParameterError] = []
@@ -223,14 +223,12 @@ def _plain(parameter: Parameter, value: Any) -> Any:
     from jobkit.values.base import MisfitError
     from jobkit.values.containers import AnyKind
 
+    # A default was never read, so it need not be what the annotation says.
+    kind = parameter.kind if parameter.kind.is_exactly(value) else AnyKind()
     try:
-        return parameter.kind.plain(value)
-    except (TypeError, ValueError, AttributeError):
-        # A default is not read, so it need not be what the annotation says.
-        try:
-            return AnyKind().plain(value)
-        except MisfitError:
-            return _shown(value)
+        return kind.plain(value)
+    except (MisfitError, TypeError, AttributeError):
+        return _shown(value)
 
 
 def _raise_all(problems: list[ParameterError]) -> None:

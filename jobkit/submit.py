@@ -34,7 +34,8 @@ _keys = itertools.count()
 
 
 class _Executable(Protocol):
-    execute: Callable[..., Any]
+    @property
+    def execute(self) -> Callable[..., Any]: ...
 
 
 J = TypeVar("J", bound="Callable[..., Any] | _Executable")

@@ -223,20 +223,16 @@ class RunScope:
         return failures
 
     async def _value(self, node: ServiceNode, enter: _Enter) -> Any:
-        if node.spec.scope == "scheduler" or node.provider.value is not NOTHING:
-            return await self._host.value(node)
-        if isinstance(node.spec, SuppliedSpec):
-            return self._supplied(node)
-        if node in self._values:
-            return self._values[node]
+        if node.spec.scope == "scheduler" or node in self._values:
+            return await self._opened(node, enter)
         if self._lock is None:
             self._lock = anyio.Lock()
         async with self._lock:  # two tasks of the job may ask for the same at once
             return await self._opened(node, enter)
 
     async def _opened(self, node: ServiceNode, enter: _Enter) -> Any:
-        """One of this run, opened after those that it needs; the lock is held."""
-        if node.spec.scope == "scheduler" or node.provider.value is not NOTHING:
+        """*node*, opened after what it needs; the lock is held if something may have to be opened here."""
+        if node.spec.scope == "scheduler":
             return await self._host.value(node)
         if isinstance(node.spec, SuppliedSpec):
             return self._supplied(node)
