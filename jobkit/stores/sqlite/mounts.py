@@ -22,13 +22,14 @@ _NETWORK_FUSE: Final = frozenset({
 _ESCAPED: Final = re.compile(r"\\([0-7]{3})")
 
 
-def network_file_system(folder: Path, mounts: Path = MOUNTS) -> str | None:
+def network_file_system(folder: Path, mounts: Path | None = None) -> str | None:
     """The type (``nfs4``) of the network file system that *folder*, an absolute path, lies on.
 
-    None if it lies on none, or if the system does not tell: only Linux lists its mounts in *mounts*.
+    None if it lies on none, or if the system does not tell: only Linux lists its mounts, in a file
+    (*mounts*, if it is another one than usual).
     """
     try:
-        table = mounts.read_text(encoding="utf-8", errors="surrogateescape")
+        table = (mounts or MOUNTS).read_text(encoding="utf-8", errors="surrogateescape")
     except OSError:
         return None
     best: tuple[int, str] = (-1, "")

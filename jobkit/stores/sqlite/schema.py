@@ -15,7 +15,7 @@ from jobkit.exceptions import StoreError
 from jobkit.stores.base import SchemaStatus
 from jobkit.stores.migrations import Applied, Migration, migrations_for, pending
 from jobkit.stores.refusals import other_project
-from jobkit.stores.sqlite.connection import connect, connect_reader, set_up_writer
+from jobkit.stores.sqlite.connection import check_library, connect, connect_reader, set_up_writer
 from jobkit.stores.sqlite.errors import locked, translated
 from jobkit.stores.sqlite.location import Location
 from jobkit.stores.values import clean_text, to_micros
@@ -170,7 +170,13 @@ def check_project(connection: sqlite3.Connection, location: Location, project: s
 
 
 def status(location: Location, *, timeout: float) -> SchemaStatus:
-    """Where the tables stand; a database that is not there yet lacks everything."""
+    """Where the tables stand; a database that is not there yet lacks everything. Changes nothing.
+
+    StoreError if it is not one that this version knows.
+    """
+    check_library()
+    if location.folder.exists():
+        location.check(for_writing=False)
     if not location.exists():
         return _status((), known(), location)
     try:

@@ -1,0 +1,212 @@
+"""The two stores answer alike, whatever is asked of them, and keep what must always be true."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from operator import methodcaller
+from pathlib import Path
+from typing import Any, TypeVar
+
+from anyio.from_thread import start_blocking_portal
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, multiple, rule
+
+from jobkit.exceptions import StoreError
+from jobkit.processes import ProcessIdentity
+from jobkit.records import Progress, RunRecord
+from jobkit.statuses import RunStatus, Trigger
+from jobkit.stores.base import Lease, LeaseRequest, NewRun, Outcome, RunQuery, Store
+from jobkit.stores.memory import MemoryStore
+from jobkit.stores.sqlite.store import SqliteStore
+
+T = TypeVar("T")
+
+START = datetime(2026, 3, 1, tzinfo=UTC)
+OWNERS = st.sampled_from([ProcessIdentity(name, "boot", "", 1, "1") for name in ("a", "b")])
+ENDS = st.sampled_from([status for status in RunStatus if status.finished])
+JOBS = st.sampled_from(["one", "two"])
+
+
+class Agreement(RuleBasedStateMachine):
+    """The same calls on both stores, in any order, stale leases included."""
+
+    runs = Bundle("runs")
+    leases = Bundle("leases")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.folder = tempfile.TemporaryDirectory()
+        self.time = START
+        self.portal_context = start_blocking_portal()
+        self.portal = self.portal_context.__enter__()
+        self.memory = MemoryStore(project="p", now=self.now)
+        path = Path(self.folder.name) / "jobkit.db"
+        self.sqlite = SqliteStore(path, project="p", root=path.parent, now=self.now)
+        for store in (self.memory, self.sqlite):
+            self.portal.call(store.__aenter__)
+        self.count = 0
+        self.fences: dict[str, int] = {}
+        self.finished: dict[str, RunRecord] = {}
+        self.existing: set[str] = set()
+
+    def teardown(self) -> None:
+        for store in (self.memory, self.sqlite):
+            self.portal.call(store.__aexit__, None, None, None)
+        self.portal_context.__exit__(None, None, None)
+        self.folder.cleanup()
+
+    def now(self) -> datetime:
+        return self.time
+
+    def both(self, ask: Callable[[Store], Awaitable[T]]) -> T | None:
+        """The answer, which is the same from both; None if both refuse."""
+        answers: list[Any] = []
+        for store in (self.memory, self.sqlite):
+            try:
+                answers.append(self.portal.call(ask, store))
+            except StoreError as error:
+                answers.append((type(error), error.code, error.message))
+        assert answers[0] == answers[1]
+        refused = isinstance(answers[0], tuple) and isinstance(answers[0][0], type)
+        return None if refused else answers[0]
+
+    def new(self, job: str, attempts: int) -> NewRun:
+        self.count += 1
+        run = NewRun(
+            id=f"run-{self.count}", job=job, extension="x", trigger=Trigger.MANUAL, attempts=attempts
+        )
+        self.existing.add(run.id)
+        return run
+
+    def outcome(self, status: RunStatus) -> Outcome:
+        self.count += 1
+        return Outcome(
+            status=status, finished_at=self.time, duration_ms=self.count, message=f"outcome {self.count}"
+        )
+
+    @initialize()
+    def empty(self) -> None:
+        assert self.both(lambda store: store.last_runs()) == {}
+
+    @rule(target=runs, job=JOBS, attempts=st.integers(1, 3))
+    def add(self, job: str, attempts: int) -> str:
+        run = self.new(job, attempts)
+        self.both(lambda store: store.add_run(run))
+        return run.id
+
+    @rule(run=runs)
+    def add_again(self, run: str) -> None:
+        if run in self.existing:
+            again = NewRun(id=run, job="changed", extension="x", trigger=Trigger.API)
+            self.both(lambda store: store.add_run(again))
+
+    @rule(target=leases, job=JOBS, owner=OWNERS, pinned=st.booleans(), seconds=st.integers(1, 10))
+    def add_and_start(self, job: str, owner: ProcessIdentity, pinned: bool, seconds: int) -> Lease:
+        run, request = self.new(job, 2), LeaseRequest(owner, "node", timedelta(seconds=seconds), pinned)
+        started = self.both(lambda store: store.add_and_start(run, request))
+        assert started is not None
+        return started[1]
+
+    @rule(target=leases, run=runs, owner=OWNERS, pinned=st.booleans(), known=st.booleans())
+    def start(self, run: str, owner: ProcessIdentity, pinned: bool, known: bool) -> Any:
+        request = LeaseRequest(owner, owner.host, timedelta(seconds=5), pinned)
+        if known or run not in self.existing:
+            lease = self.both(lambda store: store.start_attempt(run, request))
+        else:
+            again = NewRun(id=run, job="one", extension="x", trigger=Trigger.MANUAL)
+            started = self.both(lambda store: store.add_and_start(again, request))
+            lease = None if started is None else started[1]
+        return multiple() if lease is None else lease
+
+    @rule(target=leases, lease=leases, owner=OWNERS, pinned=st.booleans())
+    def start_next(self, lease: Lease, owner: ProcessIdentity, pinned: bool) -> Any:
+        request = LeaseRequest(owner, owner.host, timedelta(seconds=5), pinned)
+        again = self.both(lambda store: store.start_attempt(lease.run_id, request))
+        return multiple() if again is None else again
+
+    @rule(some=st.lists(leases, max_size=3))
+    def renew(self, some: list[Lease]) -> None:
+        async def ask(store: Store) -> frozenset[str]:
+            return store.renew(some)
+
+        self.both(ask)
+
+    @rule(seconds=st.sampled_from([0.5, 1, 5, 10]))
+    def time_passes(self, seconds: float) -> None:
+        self.time += timedelta(seconds=seconds)
+
+    @rule(lease=leases, status=ENDS)
+    def retry_later(self, lease: Lease, status: RunStatus) -> None:
+        outcome = self.outcome(status)
+        self.both(lambda store: store.retry_later(lease, outcome, self.time))
+
+    @rule(lease=leases, status=ENDS)
+    def finish(self, lease: Lease, status: RunStatus) -> None:
+        outcome = self.outcome(status)
+        self.both(lambda store: store.finish(lease, outcome))
+
+    @rule(lease=leases, dead=st.booleans(), again=st.booleans())
+    def settle(self, lease: Lease, dead: bool, again: bool) -> None:
+        retry_at = self.time if again else None
+        self.both(lambda store: store.settle(lease, dead=dead, retry_at=retry_at))
+
+    @rule(lease=leases, done=st.integers(0, 9))
+    def progress(self, lease: Lease, done: int) -> None:
+        self.both(lambda store: store.set_progress(lease, Progress(done, 9)))
+
+    @rule(lease=consumes(leases))
+    def prune(self, lease: Lease) -> None:
+        before = self.time
+        self.both(lambda store: store.prune(before))
+        kept = self.both(lambda store: store.runs(RunQuery(limit=10_000)))
+        assert kept is not None
+        left = {record.id for record in kept.runs}
+        for run in self.existing - left:
+            ended = self.finished[run].finished_at
+            assert ended is not None
+            assert ended < before
+        self.existing &= left
+
+    @invariant()
+    def every_run_is_accounted_for(self) -> None:
+        page = self.both(lambda store: store.runs(RunQuery(limit=10_000)))
+        assert page is not None
+        assert {record.id for record in page.runs} == self.existing
+        for record in page.runs:
+            before = self.finished.get(record.id)
+            assert before is None or record == before, "a finished run has changed"
+            if record.status.finished:
+                self.finished[record.id] = record
+            self.both(methodcaller("attempts", record.id))
+            self.both(methodcaller("late_outcome", record.id))
+
+    @invariant()
+    def a_run_has_one_lease_at_most_and_its_fence_grows(self) -> None:
+        async def ask(store: Store) -> list[Any]:
+            return sorted(await store.open_leases(), key=lambda found: found.lease.run_id)
+
+        found = self.both(ask)
+        assert found is not None
+        held = [open_lease.lease.run_id for open_lease in found]
+        assert len(held) == len(set(held))
+        for open_lease in found:
+            lease = open_lease.lease
+            assert lease.fence >= self.fences.get(lease.run_id, 0)
+            self.fences[lease.run_id] = lease.fence
+            assert open_lease.status is RunStatus.RUNNING or lease.pinned
+
+    @invariant()
+    def running_means_leased(self) -> None:
+        async def ask(store: Store) -> bool:
+            page = await store.runs(RunQuery(limit=10_000, statuses=[RunStatus.RUNNING]))
+            leased = {found.lease.run_id for found in await store.open_leases()}
+            return {record.id for record in page.runs} <= leased
+
+        assert self.both(ask) is True
+
+
+Agreement.TestCase.settings = settings(max_examples=40, stateful_step_count=30)
+TestAgreement = Agreement.TestCase

@@ -1,0 +1,76 @@
+"""Numbered migrations: what is shipped, and what a store's own list may say about it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from jobkit.exceptions import StoreError
+from jobkit.stores.migrations import Applied, checksum, migrations_for, migrations_of, pending
+
+
+def _applied(folder: Path) -> list[Applied]:
+    return [Applied(step.number, step.name, step.checksum) for step in migrations_of(folder)]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for number, name in enumerate(("runs", "spans", "outbox"), start=1):
+        (tmp_path / f"{number:04}_{name}.sql").write_text(f"CREATE TABLE {name} (a TEXT);\n")
+    return tmp_path
+
+
+def test_the_shipped_ones_are_in_order() -> None:
+    """They begin with the runs, and each has its number."""
+    shipped = migrations_for("sqlite")
+    assert shipped[0].name == "0001_runs"
+    assert [step.number for step in shipped] == list(range(1, len(shipped) + 1))
+
+
+def test_what_was_not_applied_is_pending(folder: Path) -> None:
+    """In order; nothing when all was applied."""
+    known, applied = migrations_of(folder), _applied(folder)
+    assert [step.name for step in pending(known, applied[:1], store="s")] == ["0002_spans", "0003_outbox"]
+    assert pending(known, applied, store="s") == ()
+    assert pending(known, [], store="s") == known
+
+
+def test_line_ends_do_not_count() -> None:
+    """A checkout on another system has the same migrations."""
+    assert checksum("a\nb\n") == checksum("a\r\nb\r\n")
+    assert checksum("a\nb\n") != checksum("a\nb c\n")
+
+
+def test_a_changed_one_is_refused(folder: Path) -> None:
+    """Nobody knows what such tables look like."""
+    applied = _applied(folder)
+    (folder / "0002_spans.sql").write_text("CREATE TABLE spans (a TEXT, b TEXT);\n")
+    with pytest.raises(StoreError, match="0002_spans") as refused:
+        pending(migrations_of(folder), applied, store="s")
+    assert refused.value.code == "JK608"
+
+
+def test_a_gap_is_refused(folder: Path) -> None:
+    """The third without the second was never made by jobkit."""
+    applied = _applied(folder)
+    with pytest.raises(StoreError, match="not number 2") as refused:
+        pending(migrations_of(folder), [applied[0], applied[2]], store="s")
+    assert refused.value.code == "JK608"
+
+
+def test_a_newer_one_is_refused(folder: Path) -> None:
+    """With the advice to use the newer version."""
+    applied = _applied(folder)
+    (folder / "0003_outbox.sql").unlink()
+    with pytest.raises(StoreError, match="newer version") as refused:
+        pending(migrations_of(folder), applied, store="s")
+    assert refused.value.code == "JK607"
+
+
+@pytest.mark.parametrize("name", ["0005_gap.sql", "runs.sql", "0004-dash.sql", "04_short.sql"])
+def test_a_misnamed_file_is_noticed(folder: Path, name: str) -> None:
+    """It would be left out, or applied at the wrong time."""
+    (folder / name).write_text("SELECT 1;")
+    with pytest.raises(ValueError, match="should be called"):
+        migrations_of(folder)
