@@ -41,7 +41,7 @@ class Registration:
     warnings: tuple[CollectionError, ...] = ()
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Collecting:
     """A module whose body is being executed, and what it has registered so far.
 

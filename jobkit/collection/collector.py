@@ -195,7 +195,7 @@ class _Collection:
         finder = self._finder
         for problem in finder.pythonpath.problems:
             (self._errors if problem.code == "JK150" else self._warnings).append(problem)
-        paths = finder.permissions.group_writable
+        paths = list(finder.permissions.group_writable)
         if paths:
             shown = finder.permissions.shown(paths[0])
             more = f", and {len(paths) - 1} more files and folders" if len(paths) > 1 else ""

@@ -25,8 +25,12 @@ from jobkit.exceptions import CollectionError, JobkitError, JobkitWarning
 T = TypeVar("T")
 
 _OURS = str(Path(__file__).parent.parent) + os.sep
+_STDLIB = os.path.dirname(os.__file__) + os.sep
 _TIMERS = hasattr(signal, "setitimer")
 _REPEAT = 0.25
+_SOON = 0.002
+#: So often is waited that long for code of ours to be done.
+_PATIENCE = 1000
 #: A describing of an error calls code of the file once more; that long it may take.
 _SHORT = 2.0
 
@@ -135,7 +139,7 @@ class _Signals:
     def __init__(self, guard: Guard) -> None:
         self._guard = guard
         self._armed = False
-        self._fired = 0
+        self._fired = self._waited = 0
         self._before: dict[int, Any] = {}
         self._timer = (0.0, 0.0)
 
@@ -158,7 +162,7 @@ class _Signals:
             signal.setitimer(signal.ITIMER_REAL, *self._timer)
 
     def arm(self, limit: float | None) -> None:
-        self._fired = 0
+        self._fired = self._waited = 0
         self._armed = True
         if limit is not None and _TIMERS:
             signal.setitimer(signal.ITIMER_REAL, limit, _REPEAT)
@@ -173,11 +177,13 @@ class _Signals:
     def _on_timer(self, number: int, frame: FrameType | None) -> None:
         if not self._armed:
             return
-        self._fired += 1
-        if _is_machinery(frame) and self._fired % 8:
+        if _is_machinery(frame) and self._waited < _PATIENCE:
             # An exception here could leave a lock of the import system taken: wait for the file's own code.
-            signal.setitimer(signal.ITIMER_REAL, 0.002, _REPEAT)
+            self._waited += 1
+            signal.setitimer(signal.ITIMER_REAL, _SOON, _REPEAT)
             return
+        self._waited = 0
+        self._fired += 1
         if self._fired > 3:
             # The file catches what is raised and goes on. It cannot catch what comes while it does so:
             # strike again within microseconds, at another instant each time.
@@ -193,12 +199,22 @@ class _Signals:
         if self._armed and _TIMERS:
             signal.setitimer(signal.ITIMER_REAL, _REPEAT, _REPEAT)  # for files that catch it
             if _is_machinery(frame):
-                signal.setitimer(signal.ITIMER_REAL, 0.002, _REPEAT)
+                signal.setitimer(signal.ITIMER_REAL, _SOON, _REPEAT)
                 return
         raise KeyboardInterrupt
 
 
 def _is_machinery(frame: FrameType | None) -> bool:
-    """Whether *frame* belongs to jobkit or the import system rather than to a file."""
-    name = frame.f_code.co_filename if frame is not None else ""
-    return name.startswith((_OURS, "<frozen importlib"))
+    """Whether jobkit or the import system is at work, rather than a module's body or what it calls."""
+    innermost = True
+    while frame is not None:
+        name = frame.f_code.co_filename
+        if name.startswith("<frozen importlib"):
+            return innermost  # further out it is what has begun to execute a module
+        if name.startswith(_OURS):
+            return True
+        if not name.startswith(_STDLIB) and not name.startswith("<"):
+            return False
+        innermost = False
+        frame = frame.f_back
+    return True

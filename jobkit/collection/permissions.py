@@ -27,7 +27,7 @@ class Permissions:
         self.root = root
         self.real_root = os.path.realpath(root)
         #: What the group may write to, in the order it was met.
-        self.group_writable: list[str] = []
+        self.group_writable: dict[str, None] = {}
         self._trusting = trust or not _CHECKED
         self._folders: dict[str, CollectionError | None] = {}
 
@@ -82,7 +82,7 @@ class Permissions:
                 help=f"chmod o-w {self.shown(path)}",
             )
         if mode & stat.S_IWGRP:
-            self.group_writable.append(path)
+            self.group_writable[path] = None
         return None
 
     def shown(self, path: str) -> str:

@@ -151,6 +151,8 @@ class Reporter:
             if current.__cause__ is not None:
                 current = current.__cause__
                 blocks.insert(0, _CAUSE)
+            elif isinstance(current, ImportLimit):
+                current = None  # whatever was handled just then is not why
             elif current.__context__ is not None and not current.__suppress_context__:
                 current = current.__context__
                 blocks.insert(0, _CONTEXT)

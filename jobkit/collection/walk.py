@@ -98,26 +98,28 @@ class _Walk:
             return
         self.found.extensions[extension] = folder
         jobs = os.path.join(folder, JOBS)
-        if os.path.islink(jobs):
-            self._linked_folders.append((extension, jobs))
-        elif not os.path.isdir(jobs):
-            self._no_jobs(folder, jobs)
-        elif self._is_first(jobs):
-            self._jobs(extension, jobs)
+        try:
+            mode = os.lstat(jobs).st_mode
+        except FileNotFoundError:
+            if os.path.isfile(jobs + SUFFIX):
+                advice = f"mkdir {self._permissions.shown(jobs)}, and move the file into it"
+                message = "job files lie in a folder `jobs`: this file is not collected"
+                self._warn(jobs + SUFFIX, "JK155", message, advice)
+        except OSError as error:
+            self._unreadable(folder, error)
+        else:
+            if stat.S_ISLNK(mode):
+                self._linked_folders.append((extension, jobs))
+            elif not stat.S_ISDIR(mode):
+                self._warn(jobs, "JK155", "a folder is expected here, so no job of the extension is found")
+            elif self._is_first(jobs):
+                self._jobs(extension, jobs)
 
     def _jobs(self, extension: str, jobs: str) -> None:
         if self._may_enter(jobs):
             for entry in self._entries(jobs):
                 if is_job_file(entry.name):
                     self._entry(extension, entry)
-
-    def _no_jobs(self, folder: str, jobs: str) -> None:
-        if os.path.lexists(jobs):
-            self._warn(jobs, "JK155", "a folder is expected here, so no job of the extension is found")
-        elif os.path.isfile(jobs + SUFFIX):
-            advice = f"mkdir {self._permissions.shown(jobs)}, and move the file into it"
-            message = "job files lie in a folder `jobs`: this file is not collected"
-            self._warn(jobs + SUFFIX, "JK155", message, advice)
 
     def _may_enter(self, folder: str) -> bool:
         error = self._permissions.folder(folder)
@@ -137,9 +139,12 @@ class _Walk:
         except NotADirectoryError:
             self._warn(folder, "JK164", "the extensions are expected in a folder, and this is none")
         except OSError as error:
-            advice = f"chmod u+rx {self._permissions.shown(folder)}"
-            self._error(folder, "JK152", f"the folder cannot be read: {error.strerror}", advice)
+            self._unreadable(folder, error)
         return []
+
+    def _unreadable(self, folder: str, error: OSError) -> None:
+        advice = f"chmod u+rx {self._permissions.shown(folder)}"
+        self._error(folder, "JK152", f"the folder cannot be read: {error.strerror}", advice)
 
     # -- files ----------------------------------------------------------------------------------------
 
