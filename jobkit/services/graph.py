@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_origin
 
 from jobkit.annotations import NOTHING, text_of_annotation
@@ -71,7 +72,8 @@ class ServiceGraph:
     """All services of a project. Finding is thread-safe; nothing is opened here.
 
     *given* are open objects, by name or by type, that take the place of whatever has that name or type.
-    *errors* are services that could not be taken in; the others work.
+    *errors* are services that could not be taken in; the others work. *root* is the project's folder,
+    for paths in errors.
     """
 
     def __init__(
@@ -79,7 +81,9 @@ class ServiceGraph:
         services: Iterable[ServiceSpec | Provider],
         *,
         given: Mapping[str | type, object] | None = None,
+        root: Path | None = None,
     ) -> None:
+        self._root = root
         self.errors: list[ServiceError] = []
         providers = [item if isinstance(item, Provider) else Provider(item) for item in services]
         self._common = self._one_per_name(item for item in providers if item.extension is None)
@@ -104,7 +108,7 @@ class ServiceGraph:
         """What *job* needs. Raises ServiceError, with the chain of who asked, if it cannot be had."""
         if not job.signature.services and not self._autouse:
             return ServicePlan(extension=job.extension)
-        asker = Asker(f"job {job.name}", job.path, job.line)
+        asker = Asker(f"job {job.name}", job.path, job.line, root=self._root)
         view = self.available(job.extension)
         arguments = tuple(self._answer(request, view, (asker,)) for request in job.signature.services)
         autouse = tuple(self._node(item, (asker,)) for item in view if item.spec.autouse)
@@ -139,7 +143,7 @@ class ServiceGraph:
         if known is not None:
             return known
         spec = provider.spec
-        asker = Asker(f"service {spec.name}", *spec.place, identity=provider)
+        asker = Asker(f"service {spec.name}", *spec.place, identity=provider, root=self._root)
         if any(link.identity is provider for link in chain):
             raise cycle((*chain, asker))
         if provider.value is not NOTHING or isinstance(spec, SuppliedSpec):
@@ -210,8 +214,10 @@ def _of_type(wanted: Any, view: Sequence[Provider]) -> list[Provider]:
         found = [item for item in view if item.spec.provides_type(kind)]
         given = [item for item in found if item.value is not NOTHING]
         own = [item for item in found if item.extension is not None]
+        if given:  # one object may stand in for several services
+            return list({id(item.value): item for item in reversed(given)}.values())[::-1]
         if found:
-            return given or own or found
+            return own or found
     return []
 
 

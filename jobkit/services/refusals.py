@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from jobkit.annotations import text_of_annotation
-from jobkit.exceptions import ServiceError, ServiceNotFound
+from jobkit.exceptions import ServiceError, ServiceNotFound, relative_to
 from jobkit.services.requests import ServiceRequest
 from jobkit.services.specs import SuppliedSpec
 
@@ -29,9 +29,12 @@ class Asker:
     path: Path | None = None
     line: int | None = None
     identity: object = None
+    root: Path | None = None
 
     def __str__(self) -> str:
-        return f"{self.text} ({self.path}:{self.line})" if self.path is not None else self.text
+        if self.path is None:
+            return self.text
+        return f"{self.text} ({relative_to(self.path, self.root)}:{self.line})"
 
 
 def missing(request: ServiceRequest, view: Sequence[Provider], chain: tuple[Asker, ...]) -> ServiceNotFound:
