@@ -11,7 +11,6 @@ The rule is that of Vixie's cron and its successors.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -128,20 +127,25 @@ class CronSchedule(EpochSchedule, Pattern):
         return counted(zone, after, until)
 
     def _count_interval(self, zone: Zone, after: int, until: int) -> int:
-        return sum(
-            self._count(max(after, start - 1) + offset, min(until, end - 1) + offset)
-            for start, end, offset, _ in _stretches(zone, after + 1, until)
-        )
+        total = 0
+        while after < until:
+            # A stretch may begin before the last one ended: at an edge that is no change.
+            _, end, offset, _ = zone.stretch(after + 1)
+            last = min(until, end - 1)
+            total += self._count(after + offset, last + offset)
+            after = last
+        return total
 
     def _count_fixed(self, zone: Zone, after: int, until: int) -> int:
         first, last = zone.stretch(after), zone.stretch(until)
         # What the clock had shown by then: in the second pass of an overlap more than it shows.
         total = self._count(max(after + first[2], first[3]), max(until + last[2], last[3]))
         before = first[2]
-        for start, _, offset, _ in _stretches(zone, after + 1, until):
-            if offset > before and start > after:
+        while after < until:
+            start, end, offset, _ = zone.stretch(after + 1)
+            if offset > before:
                 total -= self._lost_in_gap(start + before, start + offset)
-            before = offset
+            before, after = offset, end - 1
         return total
 
     def _lost_in_gap(self, skipped: int, resumed: int) -> int:
@@ -202,11 +206,3 @@ def _restored(text: str, expression: str, timezone: str, name: str) -> CronSched
     schedule = CronSchedule(expression, timezone, name=name)
     schedule.text = text
     return schedule
-
-
-def _stretches(zone: Zone, first: int, last: int) -> Iterator[Stretch]:
-    """The stretches that the instants *first* to *last*, both included, lie in."""
-    while first <= last:
-        stretch = zone.stretch(first)
-        yield stretch
-        first = stretch[1]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 from croniter import croniter
@@ -80,6 +80,13 @@ PARTICULAR = {
     "0 0 0 15W 5,8 *": ["2027-05-14 00:00:00", "2027-08-16 00:00:00"],
     "0 0 0 1W 5,8 *": ["2027-05-03 00:00:00", "2027-08-02 00:00:00"],
     "0 0 0 31W * *": ["2027-03-31 00:00:00", "2027-05-31 00:00:00", "2027-07-30 00:00:00"],
+    "0 0 0 31W 10 *": ["2027-10-29 00:00:00", "2028-10-31 00:00:00"],
+    "0 0 0 28 3,4 2#5": [
+        "2027-03-28 00:00:00",
+        "2027-03-30 00:00:00",
+        "2027-04-28 00:00:00",
+        "2028-03-28 00:00:00",
+    ],
     "0 0 0 30W 1-3 *": ["2027-03-30 00:00:00", "2028-01-31 00:00:00", "2028-03-30 00:00:00"],
     # Sparse: leap days, and leap days on a Sunday.
     "0 0 0 29 2 *": ["2028-02-29 00:00:00", "2032-02-29 00:00:00"],
@@ -185,4 +192,6 @@ def test_sparse_dates_answer_at_the_end_of_the_calendar() -> None:
     assert fires("0 0 0 29 2 1", 2, datetime.min.replace(tzinfo=UTC)) == fires(
         "0 0 0 29 2 1", 2, datetime(1, 1, 1, tzinfo=UTC)
     )
+    before_the_first = datetime.min.replace(tzinfo=timezone(timedelta(hours=14)))
+    assert fires("0 0 12 * * *", 1, before_the_first) == ["0001-01-01 12:00:00"]
     assert fires("0 0 0 1 1 *", 1, datetime.min.replace(tzinfo=UTC)) == ["0002-01-01 00:00:00"]

@@ -28,6 +28,7 @@ REFUSED = [
     ("JK301", "0 0 3 * * \u0663", r"`\u0663`", "type the text anew"),
     ("JK301", "\x1b[31m0 0 3 * * *", r"\x1b[31m", "type the text anew"),
     ("JK301", "0 " * 129, "at most 256", "list"),
+    ("JK301", " " * 246 + "0 0 3 * * *", "has 257", "list"),
     ("JK302", "0 3 * * *", "has 5: `0 3 * * *`", "seconds come first: `0 0 3 * * *`"),
     ("JK302", "0 0 3 * * * 2027", "has 7", "no year"),
     ("JK302", "0 0 3 * * *, 0 0 4 * * *", "has 12", "list of texts"),

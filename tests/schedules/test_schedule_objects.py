@@ -99,6 +99,14 @@ NOTES = [
 ]
 
 
+def test_a_day_that_did_not_happen_is_not_made_up() -> None:
+    """Midnight after a skipped day is an ordinary midnight."""
+    schedule = CronSchedule("0 0 0 * * *", "Pacific/Apia")
+    (fire,) = schedule.upcoming(datetime(2011, 12, 29, 12, tzinfo=UTC), 1)
+    assert fire == datetime(2011, 12, 30, 10, tzinfo=UTC)  # 31 December there
+    assert schedule.note(fire) is None
+
+
 @pytest.mark.parametrize(("text", "instant", "note"), NOTES)
 def test_made_up_and_repeated_fires_are_noted(text: str, instant: str, note: str | None) -> None:
     """Exactly the fires that a clock change made up or repeats have a note."""
