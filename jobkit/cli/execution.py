@@ -98,5 +98,5 @@ class _Execution:
         if failed and manner.stop_at_first:
             self._stopped = True
 
-    def _told(self, name: str) -> None:
-        self._session.output.aside("", f"{name}: cancelling what runs; once more ends it at once")
+    def _told(self, name: str) -> bool:
+        return self._reporter.say(f"{name}: cancelling what runs; once more ends it at once")

@@ -22,10 +22,10 @@ class Interruption:
         return self.count > 0
 
     @contextlib.contextmanager
-    def watched(self, cancel: Callable[[], None], told: Callable[[str], None]) -> Iterator[None]:
+    def watched(self, cancel: Callable[[], None], told: Callable[[str], bool]) -> Iterator[None]:
         """Inside an asyncio loop: the first signal calls *cancel* on it, the second raises KeyboardInterrupt.
 
-        *told* gets the signal's name at once. A signal that was ignored before (``nohup``) still is.
+        *told* gets the signal's name at once, and again later if it says False. A signal that was ignored before (``nohup``) still is.
         Outside the main thread nothing is watched: signals belong to the program there.
         """
         if threading.current_thread() is not threading.main_thread():
@@ -38,7 +38,9 @@ class Interruption:
             self.count += 1
             if self.count > 1:
                 raise KeyboardInterrupt
-            told(signal.Signals(number).name)
+            name = signal.Signals(number).name
+            if not told(name):
+                loop.call_soon_threadsafe(told, name)
             loop.call_soon_threadsafe(cancel)
 
         numbers = [getattr(signal, name) for name in _SIGNALS if hasattr(signal, name)]

@@ -155,7 +155,7 @@ def _fail(
     with owned_streams() as streams:
         output = Output(verb, streams, json=as_json, verbosity=options.verbosity)
         code = fail(output, error)
-        output.finish()
+        output.finish(getattr(ctx.command, "empty", None) if ctx is not None else None)
     return code
 
 

@@ -79,9 +79,9 @@ class Output:
 
     # -- everything else --------------------------------------------------------------------------
 
-    def aside(self, *lines: str) -> None:
-        """Lines on stderr."""
-        self._write_to(self._streams.aside, "".join(f"{line}\n" for line in lines))
+    def aside(self, *lines: str) -> bool:
+        """Lines on stderr. False in a signal handler that came in the middle of another write: try again."""
+        return self._write_to(self._streams.aside, "".join(f"{line}\n" for line in lines))
 
     def raw_aside(self, text: str) -> None:
         """Text on stderr without a line's end: moving lines, prompts."""
@@ -134,13 +134,16 @@ class Output:
             except BrokenPipeError:
                 self._unread = True
 
-    def _write_to(self, stream: TextIO, text: str) -> None:
+    def _write_to(self, stream: TextIO, text: str) -> bool:
         with self._lock:
             try:
                 stream.write(_shown(text, self.aside_terminal))
                 stream.flush()
             except (OSError, ValueError):
                 pass  # nobody listens on stderr; the answer and the exit code still tell
+            except RuntimeError:  # a buffer is entered by one at a time
+                return False
+        return True
 
 
 def _shown(text: str, terminal: Terminal) -> str:

@@ -42,15 +42,43 @@ class _Running:
     said: float | None = None
 
 
+class LogStream:
+    """A text stream for log lines, beside moving ones. Thread-safe."""
+
+    def __init__(self, output: Output, live: LiveLines) -> None:
+        self._output = output
+        self._live = live
+        self.encoding = "utf-8"
+
+    def write(self, text: str) -> int:
+        with self._live.paused():
+            self._output.raw_aside(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """Nothing waits."""
+
+    def isatty(self) -> bool:
+        return self._output.aside_terminal.tty
+
+
 class Reporter:
     """The terminal's observer of runs. Keeps the records of the runs that were asked for.
 
     Results are the answer and go to stdout (with ``--json``, where the answer is an object, to stderr);
-    beginnings, log lines and progress go to stderr. *quiet* leaves those out.
+    beginnings, log lines and progress go to stderr. *quiet* leaves those out. *lines* False means that log
+    lines, and events as log lines, are written elsewhere: then neither is shown here.
     """
 
     def __init__(
-        self, output: Output, clock: Clock, zone: tzinfo, *, env: str | None = None, quiet: bool = False
+        self,
+        output: Output,
+        clock: Clock,
+        zone: tzinfo,
+        *,
+        env: str | None = None,
+        quiet: bool = False,
+        lines: bool = True,
     ) -> None:
         self._finished: dict[str, RunRecord] = {}
         self._output = output
@@ -58,9 +86,15 @@ class Reporter:
         self._zone = zone
         self._env = env
         self._quiet = quiet
+        self._shows_lines = lines and not quiet
         self._running: dict[str, _Running] = {}
         self._live = LiveLines(output, self._lines)
         self._ticker: Ticker | None = None
+
+    @property
+    def stream(self) -> LogStream:
+        """For log lines that do not belong to a run: they appear above the moving lines."""
+        return LogStream(self._output, self._live)
 
     @property
     def records(self) -> list[RunRecord]:
@@ -80,6 +114,11 @@ class Reporter:
         self._running.clear()
         self._live.redraw()
 
+    def say(self, line: str) -> bool:
+        """Say something about all runs, above the moving lines. False means: not now, try again."""
+        with self._live.paused():
+            return self._output.aside(line)
+
     # -- told by the runner -----------------------------------------------------------------------
 
     def run_started(self, run: RunRecord, job: JobSpec) -> None:
@@ -87,12 +126,13 @@ class Reporter:
         depth = parent.depth + 1 if parent is not None else 0
         with self._live.paused():
             self._running[run.id] = _Running(run, depth, self._clock.monotonic())
-            self._aside(depth, lambda terminal: [header_line(run, self._env, terminal)])
+            if self._shows_lines:
+                self._aside(depth, lambda terminal: [header_line(run, self._env, terminal)])
 
     def attempt_finished(
         self, run: RunRecord, attempt: int, outcome: Outcome, retry_at: datetime | None
     ) -> None:
-        if retry_at is None:
+        if retry_at is None or not self._shows_lines:
             return
         why = outcome.message or ""
         if outcome.error is not None:
@@ -119,7 +159,7 @@ class Reporter:
             self._aside(running.depth, lambda _: ["  ".join(facts)])
 
     def logged(self, run: RunRecord, lines: Sequence[LogLine]) -> None:
-        shown = [line for line in lines if line.event not in _SHOWN_OTHERWISE]
+        shown = [line for line in lines if line.event not in _SHOWN_OTHERWISE] if self._shows_lines else []
         with self._live.paused():
             self._aside(
                 self._depth(run), lambda terminal: [log_line(line, self._zone, terminal) for line in shown]

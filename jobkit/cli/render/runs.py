@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from jobkit.cli.render.terminal import Terminal
-from jobkit.cli.render.text import count, first_line
+from jobkit.cli.render.text import count, cut, display_width, first_line
 from jobkit.cli.render.times import short_duration
 from jobkit.cli.render.tracebacks import traceback_lines
 from jobkit.cli.render.words import short_status, status_style
 from jobkit.records import RunFailure, RunRecord
 from jobkit.sanitising import escape_controls, safe_text, shorten
 
-_LONGEST = 200
+_LONGEST, _SHORTEST = 200, 20
 _MOST_MESSAGE_LINES = 20
 
 
@@ -29,7 +29,8 @@ def header_line(run: RunRecord, env: str | None, terminal: Terminal) -> str:
 
 def failure_text(error: RunFailure) -> str:
     """``KeyError: 'published_at'``: class and message in one text, possibly of several lines."""
-    return f"{error.type.removeprefix('builtins.')}: {error.message}"
+    name = error.type.rpartition(".")[2]
+    return f"{name}: {error.message}" if error.message else name
 
 
 def planned_line(run: RunRecord, terminal: Terminal) -> str:
@@ -49,7 +50,7 @@ def result_line(run: RunRecord, terminal: Terminal) -> list[str]:
         if value is not None
     ]
     parts += [" ".join(counts)] if counts else []
-    if run.attempts > 1:
+    if run.attempt > 1 or (run.attempts > 1 and not run.status.ok):
         parts.append(f"attempt {run.attempt}/{run.attempts}")
     if run.reason:
         parts.append(run.reason)
@@ -110,8 +111,10 @@ def _summary_line(run: RunRecord, terminal: Terminal) -> str:
     why = run.message or run.reason or ""
     if run.error is not None:
         why = failure_text(run.error)
-    text = shorten(escape_controls(first_line(why)), _LONGEST)
-    return f"{status} #{run.number} {run.job}{f' - {text}' if text else ''}   jobkit logs {run.number}"
+    lead, hint = f"{status} #{run.number} {run.job}", f"   jobkit logs {run.number}"
+    room = (terminal.width or _LONGEST) - display_width(lead) - display_width(hint) - 3
+    text = cut(escape_controls(first_line(why)), max(room, _SHORTEST), terminal.glyphs.ellipsis)
+    return f"{lead}{f' - {text}' if text else ''}{hint}"
 
 
 def _parameters(parameters: Mapping[str, Any]) -> list[str]:

@@ -61,13 +61,14 @@ ASCII = Glyphs(
 class Terminal:
     """The abilities of one stream; the decisions are ours and made once, in :func:`detect`.
 
-    *width* None means that nothing has to be shortened (a pipe); *live* says that lines can be
-    redrawn in place.
+    *width* None means that nothing has to be shortened (a pipe); *tty* says that a person is looking, *live*
+    that lines can be redrawn in place.
     """
 
     colour: bool = False
     unicode: bool = True
     width: int | None = None
+    tty: bool = False
     live: bool = False
 
     @property
@@ -107,6 +108,7 @@ def detect(stream: TextIO | None, environ: Mapping[str, str] = os.environ) -> Te
         colour=_colour(tty and not dumb, environ),
         unicode=_shows_unicode(stream),
         width=_width(stream if tty else None, environ),
+        tty=tty,
         live=tty and not dumb,
     )
 

@@ -14,11 +14,14 @@ from jobkit.cli.exit_codes import ExitCode, exit_code_of
 from jobkit.cli.orders import ask_for_consent, chosen_jobs, current_actor, order_for, parse_parameters
 from jobkit.cli.plan import Manner, Order, Outcome
 from jobkit.cli.projects import loaded, mention_broken
+from jobkit.cli.reading import configuration
 from jobkit.cli.render.runs import planned_line, summary
 from jobkit.cli.reporter import Reporter
+from jobkit.cli.run_logs import lines_for_people, logging_runs
 from jobkit.cli.selecting import selection_options
 from jobkit.cli.selection import Selection
 from jobkit.cli.session import Session
+from jobkit.config import Config
 from jobkit.durations import parse_duration
 from jobkit.exceptions import JobkitError, UsageError
 from jobkit.job import JobSpec
@@ -77,7 +80,12 @@ def command(session: Session, **given: Any) -> int:
         raise UsageError("nothing to run was named", help="name jobs, or select them; --all is every job")
     parameters = parse_parameters(given["parameters"])
     names = selection.names or ()
-    with loaded(session, only=names[0] if names else None) as project:
+    config = configuration(session)
+    reporter = _reporter(session, config)
+    with (
+        logging_runs(session, config, reporter),
+        loaded(session, only=names[0] if names else None) as project,
+    ):
         if given["everything"] and (broken := [*project.errors, *_errors(project.jobs.values())]):
             return _stopped(session, broken)
         mention_broken(session, project)
@@ -93,7 +101,20 @@ def command(session: Session, **given: Any) -> int:
             return ExitCode.STOPPED if broken else ExitCode.OK
         if not given["yes"]:
             ask_for_consent(session, project, orders)
-        return _run(session, project, orders, given) or (ExitCode.STOPPED if broken else ExitCode.OK)
+        code = _run(session, project, orders, reporter, given)
+        return code or (ExitCode.STOPPED if broken else ExitCode.OK)
+
+
+def _reporter(session: Session, config: Config) -> Reporter:
+    zone = ZoneInfo(config.scheduler.timezone)
+    return Reporter(
+        session.output,
+        session.clock,
+        zone,
+        env=config.env,
+        quiet=session.options.quiet,
+        lines=lines_for_people(session, config),
+    )
 
 
 def _errors(jobs: Iterable[JobSpec]) -> list[JobkitError]:
@@ -107,7 +128,9 @@ def _stopped(session: Session, errors: Iterable[JobkitError]) -> ExitCode:
     return ExitCode.STOPPED
 
 
-def _run(session: Session, project: Project, orders: Sequence[Order], given: dict[str, Any]) -> int:
+def _run(
+    session: Session, project: Project, orders: Sequence[Order], reporter: Reporter, given: dict[str, Any]
+) -> int:
     from jobkit.cli.execution import execute
 
     output, clock = session.output, session.clock
@@ -118,8 +141,6 @@ def _run(session: Session, project: Project, orders: Sequence[Order], given: dic
         enforce=True if given["enforce"] else None,
         timeout=given["timeout"],
     )
-    zone = ZoneInfo(project.config.scheduler.timezone)
-    reporter = Reporter(output, clock, zone, env=project.env, quiet=session.options.quiet)
     began = clock.monotonic()
     reporter.start()
     try:
