@@ -50,7 +50,7 @@ def queued(run: NewRun) -> RunRecord:
         status=RunStatus.QUEUED,
         trigger=run.trigger,
         scheduled_at=_utc(run.scheduled_at),
-        attempts=run.attempts,
+        attempts=values.clean_count(run.attempts),
         actor=values.clean_text(run.actor),
         enforce=run.enforce,
         parameters=values.decode(values.encode(run.parameters)),

@@ -67,11 +67,13 @@ def optional_text(text: str | None) -> str | None:
     return None if text is None else clean_text(text)
 
 
-def clean_count(number: int | None) -> int | None:
+def clean_count(number: int) -> int:
     """*number* within 64 bits, which is what databases hold."""
-    if number is None or -_LARGEST <= number <= _LARGEST:
-        return number
-    return _LARGEST if number > 0 else -_LARGEST
+    return max(-_LARGEST, min(number, _LARGEST))
+
+
+def optional_count(number: int | None) -> int | None:
+    return None if number is None else clean_count(number)
 
 
 def plain(value: Any, _around: tuple[int, ...] = ()) -> Any:
@@ -175,10 +177,17 @@ def clean_progress(progress: Progress) -> Progress:
     """*progress* with numbers that can be shown: what is not finite is unknown, for ``done`` 0."""
     done, total = progress.done, progress.total
     return Progress(
-        done if math.isfinite(done) else 0,
-        total if total is not None and math.isfinite(total) else None,
+        done if _finite(done) else 0,
+        total if total is not None and _finite(total) else None,
         optional_text(progress.message),
     )
+
+
+def _finite(number: float) -> bool:
+    try:
+        return math.isfinite(number)
+    except OverflowError:
+        return False  # an integer that is larger than any float
 
 
 def encode_progress(progress: Progress) -> str:
@@ -205,10 +214,10 @@ def clean_outcome(outcome: Outcome) -> Outcome:
     return Outcome(
         status=outcome.status,
         finished_at=from_micros(to_micros(outcome.finished_at)),
-        duration_ms=clean_count(outcome.duration_ms) or 0,
+        duration_ms=clean_count(outcome.duration_ms),
         message=optional_text(outcome.message),
-        processed=clean_count(outcome.processed),
-        errors=clean_count(outcome.errors),
+        processed=optional_count(outcome.processed),
+        errors=optional_count(outcome.errors),
         data=decode(encode(outcome.data)),
         reason=optional_text(outcome.reason),
         error=None if outcome.error is None else clean_failure(outcome.error),

@@ -116,7 +116,7 @@ class Writer:
         except BaseException as error:
             # A mistake of ours must not leave anybody waiting for ever.
             self._closing = True
-            self._fail([*self._in_hand, *self._drained()], error)
+            self._fail([*self._in_hand, *self._drained()], _ended(error))
             raise
         finally:
             self._release(connection)
@@ -246,6 +246,15 @@ class Writer:
             else:
                 request.error = error
         _answer(batch)
+
+
+def _ended(cause: BaseException) -> StoreError:
+    error = StoreError(
+        f"the thread that writes the run store ended with {type(cause).__name__}",
+        help="start jobkit again, and report it",
+    )
+    error.__cause__ = cause
+    return error
 
 
 def _roll_back(connection: sqlite3.Connection) -> None:

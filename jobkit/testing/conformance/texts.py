@@ -147,6 +147,7 @@ class TextCases(Cases):
         assert finished is not None
         largest = 2**63 - 1
         assert (finished.processed, finished.errors, finished.duration_ms) == (largest,) * 3
+        assert (await store.add_run(new_run(attempts=10**30))).attempts == largest
 
     @pytest.mark.parametrize(
         ("given", "kept"),
@@ -154,6 +155,7 @@ class TextCases(Cases):
             (Progress(math.nan, math.inf), Progress(0, None)),
             (Progress(math.inf, 5, "x"), Progress(0, 5, "x")),
             (Progress(0.25, 1), Progress(0.25, 1)),
+            (Progress(10**30, 10**400), Progress(10**30, None)),
         ],
     )
     async def test_progress_that_is_not_finite(self, store: Store, given: Progress, kept: Progress) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import os
 import shutil
 import sqlite3
 from collections.abc import Callable
@@ -41,7 +39,7 @@ def untouched(database: Path) -> Any:
 
 @pytest.mark.parametrize(
     "content",
-    [b"x", b"not a database at all\n" * 500, os.urandom(8192), b"SQLite format 3\0" + b"\xff" * 8176],
+    [b"x", b"not a database at all\n" * 500, bytes(range(256)) * 32, b"SQLite format 3\0" + b"\xff" * 8176],
 )
 @pytest.mark.parametrize("read_only", [False, True])
 async def test_what_is_no_database(
@@ -101,10 +99,14 @@ async def test_a_page_that_was_overwritten(
             file.seek(page * size)
             file.write(b"\xa5" * size)
     async with open_store() as store:
-        with pytest.raises(StoreError) as found:
-            for number in range(1, 201):
+        codes = []
+        for number in range(1, 201):
+            try:
                 await store.run(number)
-        assert found.value.code == "JK606"
+            except StoreError as error:
+                codes.append(error.code)
+        assert set(codes) == {"JK606"}
+        assert len(codes) < 200
 
 
 async def test_a_journal_without_its_database(
@@ -223,17 +225,12 @@ async def test_a_database_that_was_put_back_is_used_again(
         assert (await store.add_run(new())).number == 1
 
 
-@pytest.mark.usefixtures("made")
-def test_an_error_in_a_driver_has_a_code(open_store: Open, sql: Sql) -> None:
-    """Whatever SQLite says that has no code of its own, here a table that is missing."""
+async def test_an_error_without_a_code_of_its_own(open_store: Open, made: RunRecord, sql: Sql) -> None:
+    """Whatever else SQLite says, here of a table that is missing, is told in its words."""
     sql("DROP TABLE log_lines")
-
-    async def ask() -> None:
-        async with open_store() as store:
-            await store.log_lines((await store.run(1)).id)
-
-    with pytest.raises(StoreError, match="no such table") as found:
-        asyncio.run(ask())
+    async with open_store() as store:
+        with pytest.raises(StoreError, match="no such table") as found:
+            await store.log_lines(made.id)
     assert found.value.code == "JK601"
     assert found.value.help is not None
     assert isinstance(found.value.__cause__, sqlite3.Error)
