@@ -48,6 +48,8 @@ _ABOUT = _words(
     "policy ttl expires expiry expiration age type enabled required host port user"
 )
 _COUNTED = _words("max min num n total count prompt completion input output used")
+# Shells put these into the environment; as keys of other things they do mean a password.
+_WORKING_DIRECTORIES = ("PWD", "OLDPWD")
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 
 
@@ -90,7 +92,7 @@ def secrets_of(settings: Mapping[str, Any]) -> frozenset[str]:
         if isinstance(value, Mapping):
             found |= secrets_of(value)
         elif isinstance(value, str):
-            if looks_secret(key):
+            if looks_secret(key) and key not in _WORKING_DIRECTORIES:
                 found.add(value)
             found.update(_passwords(value))
     return frozenset(text for text in found if len(text) >= SHORTEST_CONTENT)
@@ -103,7 +105,7 @@ class Redactor:
     line by line, and each as it looks when quoted in a URL or escaped in a literal.
     """
 
-    __slots__ = ("_known", "_margin", "secrets")
+    __slots__ = ("_known", "_margin", "knows_any", "secrets")
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
         self.secrets = frozenset(text for text in secrets if len(text) >= SHORTEST_CONTENT)
@@ -111,20 +113,19 @@ class Redactor:
         # The longest first: a secret that contains another must not leave its rest behind.
         self._known = tuple(sorted(forms, key=lambda form: (-len(form), form)))
         self._margin = max(4096, max(map(len, self._known), default=0))
+        #: Whether there is anything to look for.
+        self.knows_any = bool(self._known)
 
     def clean(self, text: str) -> bool:
         """True if there certainly is nothing to mask in *text*; cheap, and True for nearly every text."""
-        for known in self._known:
+        return not self.knows(text) and not looks_risky(text)
+
+    def knows(self, text: str) -> bool:
+        """Whether one of the known secrets is in *text*."""
+        for known in self._known:  # noqa: SIM110 - a loop is half the price of any()
             if known in text:
-                return False
-        if "=" not in text and ":" not in text:
-            if len(text) < _SHORTEST_SCHEME or (" " not in text and "\t" not in text):
                 return True
-            lowered = text.lower()
-            return "bearer" not in lowered and "basic" not in lowered
-        if "://" in text and "@" in text:
-            return False
-        return not _has_stem(text.lower())
+        return False
 
     def text(self, text: str, limit: int | None = None) -> str:
         """*text* without secrets, and in at most *limit* characters; a cut never reveals part of one."""
@@ -296,6 +297,16 @@ _HEADER = re.compile(r"(?i)\b((?:(?:proxy-)?authorization|(?:set-)?cookie)[ \t]*
 _SCHEME = re.compile(r"\b(bearer|basic)([ \t]+)([\w.~+/=-]{8,})", re.IGNORECASE)
 _CLOSERS = ")]}>,;.\"'"
 _HARMLESS = frozenset(("None", "null", "True", "False", "true", "false"))
+
+
+def looks_risky(text: str) -> bool:
+    """Whether a URL's password or a pair may be in *text*: quick, and False for nearly every text."""
+    if "=" not in text and ":" not in text:
+        if len(text) < _SHORTEST_SCHEME or (" " not in text and "\t" not in text):
+            return False
+        lowered = text.lower()
+        return "bearer" in lowered or "basic" in lowered
+    return ("://" in text and "@" in text) or _has_stem(text.lower())
 
 
 def _has_stem(lowered: str) -> bool:
