@@ -25,8 +25,8 @@ class Interruption:
     def watched(self, cancel: Callable[[], None], told: Callable[[str], bool]) -> Iterator[None]:
         """Inside an asyncio loop: the first signal calls *cancel* on it, the second raises KeyboardInterrupt.
 
-        *told* gets the signal's name at once, and again later if it says False. A signal that was ignored before (``nohup``) still is.
-        Outside the main thread nothing is watched: signals belong to the program there.
+        *told* gets the signal's name at once, and again later if it says False. A signal that was ignored
+        before (``nohup``) still is. Outside the main thread nothing is watched.
         """
         if threading.current_thread() is not threading.main_thread():
             yield

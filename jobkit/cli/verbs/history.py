@@ -138,13 +138,13 @@ def screen(page: Page, terminal: Terminal) -> list[str]:
         Column("RUN"),
         Column("JOB", shrink_to=14),
         Column("STATUS"),
-        Column("TRIGGER"),
+        Column("TRIGGER", optional=1),
         Column("STARTED"),
         Column("TOOK", right=True),
-        Column("LAG", right=True, optional=2),
-        Column("DONE", right=True, optional=1),
-        Column("ERR", right=True, optional=1),
-        Column("MESSAGE", shrink_to=20, optional=3),
+        Column("LAG", right=True, optional=4),
+        Column("DONE", right=True, optional=2),
+        Column("ERR", right=True, optional=3),
+        Column("MESSAGE", shrink_to=20, optional=5),
     ]
     lines += ["", *table(columns, [_row(run, page.now, zone) for run in page.runs], terminal)]
     footer = count(len(page.runs), "run")
