@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -124,6 +124,14 @@ class ParameterSchema:
             plain[name] = {REFERENCE: name} if parameter.secret else _plain(parameter, value)
         return plain
 
+    def secret_texts(self, values: Mapping[str, Any]) -> frozenset[str]:
+        """Every text in the secret ones of *values*, to be masked wherever it turns up."""
+        found: set[str] = set()
+        for parameter in self.parameters:
+            if parameter.secret and parameter.name in values:
+                found.update(_texts(_plain(parameter, values[parameter.name])))
+        return frozenset(found)
+
     def describe(self) -> str:
         """The signature shown to people: ``(since: date, days: int = 30)``."""
         parts = [parameter.describe() for parameter in self.parameters]
@@ -229,6 +237,17 @@ def _plain(parameter: Parameter, value: Any) -> Any:
         return kind.plain(value)
     except (MisfitError, TypeError, AttributeError):
         return _shown(value)
+
+
+def _texts(plain: Any) -> Iterator[str]:
+    """The texts and numbers in a JSON value, as text."""
+    if isinstance(plain, dict):
+        plain = list(plain.values())
+    if isinstance(plain, list):
+        for part in plain:
+            yield from _texts(part)
+    elif plain is not None and not isinstance(plain, bool):
+        yield str(plain)
 
 
 def _raise_all(problems: list[ParameterError]) -> None:

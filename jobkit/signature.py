@@ -10,6 +10,7 @@ import functools
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from jobkit.annotations import NOTHING, UnresolvedError, evaluate, text_of_annotation
@@ -152,7 +153,7 @@ def _service(argument: Argument, shape: Shape, notes: list[Note]) -> ServiceRequ
         )
     if request.unresolved:
         notes.append(_unresolved(request.describe(), request.unresolved, "the service is found by its name"))
-    elif request.annotation_text == "Path" and not _ROOT_NAMES.search(argument.name):
+    elif request.annotation is Path and request.marker is None and not _ROOT_NAMES.search(argument.name):
         notes.append(
             Note(
                 f"`{argument.name}: Path` stands where services stand, and is given the project's root",

@@ -54,13 +54,13 @@ def missing(request: ServiceRequest, view: Sequence[Provider], chain: tuple[Aske
 def ambiguous(request: ServiceRequest, found: Sequence[Provider], chain: tuple[Asker, ...]) -> ServiceError:
     """Several provide it, and the name of the parameter does not choose."""
     names = ", ".join(item.name for item in found)
-    type_text = text_of_annotation(request.annotation)
+    marked = f'Annotated[{text_of_annotation(request.annotation)}, Service("{found[0].name}")]'
     return _error(
         ServiceError,
         "JK403",
         f"{_asks(request, chain)}, and {len(found)} services are of that type: {names}",
         chain,
-        [f'name the parameter like one of them, or write Annotated[{type_text}, Service("{found[0].name}")]'],
+        [f"name the parameter like one of them, or write {marked}" if chain else "ask for one by its name"],
     )
 
 
@@ -117,7 +117,7 @@ def twice(first: Provider, second: Provider) -> ServiceError:
 def types_of(provider: Provider) -> str:
     """The types of a service, as people write them."""
     if isinstance(provider.spec, SuppliedSpec):
-        return " or ".join(dict.fromkeys(name for _, name in provider.spec.type_names))
+        return provider.spec.type_names[0][1]
     return " or ".join(map(text_of_annotation, provider.spec.types)) or "of no known type"
 
 

@@ -177,6 +177,16 @@ def test_history_gets_plain_values_and_no_secrets() -> None:
     }
 
 
+def test_every_secret_text_is_known() -> None:
+    """Wherever in a parameter it is: so it can be masked in what the run writes."""
+
+    async def send(ctx: object, *, api_key: str, many: list[Secret | None], n: int = 1) -> None: ...
+
+    schema = signature_of(send).parameters
+    values = schema.from_values({"api_key": "one", "many": ["two", None], "n": 3}, job="send")
+    assert schema.secret_texts(values) == {"one", "two"}
+
+
 def test_history_takes_defaults_that_are_not_what_they_say() -> None:
     """A default is not read, so it may be anything; recording it must not fail."""
 
