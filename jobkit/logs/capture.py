@@ -118,6 +118,4 @@ class RunCapture:
 
     def _add_printed(self, stream: str, lines: list[str]) -> None:
         for text in lines:
-            line = record(entry_of("info", strip_colours(text), {}, self, source=stream), self)
-            if line is not None:
-                setup.state().write(line)
+            record(entry_of("info", strip_colours(text), {}, self, source=stream), self)

@@ -88,9 +88,7 @@ def _emit(logger: Any, level: str, event: object, fields: MutableMapping[str, An
         for key, value in get_contextvars().items():
             fields.setdefault(key, value)
     capture = sink.capture or current_capture.get()
-    line = record(entry_of(level, event, fields, capture, own=sink.own), capture)
-    if line is not None:
-        setup.state().write(line)
+    record(entry_of(level, event, fields, capture, own=sink.own), capture)
 
 
 def entry_of(
@@ -116,12 +114,13 @@ def entry_of(
     return Entry(place.now(), level, text, plain, run, source, exception)
 
 
-def record(entry: Entry, capture: RunCapture | None) -> bytes | None:
-    """Keep *entry* with its run, and render it: the line to write, None if there is none."""
+def record(entry: Entry, capture: RunCapture | None) -> None:
+    """Keep *entry* with its run, if it has one, and write it."""
     if capture is None:
-        return setup.state().line(entry)
-    capture.add(entry)
-    return setup.state().line_of_run(entry)
+        setup.state().write(entry)
+    else:
+        capture.add(entry)
+        setup.state().write_of_run(entry)
 
 
 def _take_exception(fields: MutableMapping[str, Any], redactor: Redactor) -> str | None:

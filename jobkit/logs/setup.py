@@ -53,23 +53,17 @@ class State:
         """The redactor of this process, which also knows *secrets*."""
         return Redactor((*self.redactor.secrets, *secrets)) if secrets else self.redactor
 
-    def line(self, entry: Entry) -> bytes | None:
-        """*entry* as a line for :meth:`write`; None if there is nowhere to write it."""
+    def write(self, entry: Entry) -> None:
+        """Write *entry* as one line."""
         if self._render is None:
             _hand_to_logging(entry)
-            return None
-        if self._output is None or (not self._runs and entry.event.startswith("run.")):
-            return None
-        return self._render(entry)
+        elif self._output is not None and (self._runs or not entry.event.startswith("run.")):
+            self._output.write(self._render(entry))
 
-    def line_of_run(self, entry: Entry) -> bytes | None:
-        """The same for an entry that is kept with its run."""
-        return self.line(entry) if self._runs else None
-
-    def write(self, line: bytes) -> None:
-        """Write a line to the output."""
-        if self._output is not None:
-            self._output.write(line)
+    def write_of_run(self, entry: Entry) -> None:
+        """Write an entry that is kept with its run."""
+        if self._runs:
+            self.write(entry)
 
 
 _state: State | None = None

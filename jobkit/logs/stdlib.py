@@ -40,9 +40,7 @@ class ProgramHandler(logging.Handler):
         if hasattr(item, setup.OWN_RECORD):
             return
         capture = current_capture.get()
-        line = record(entry_of(*_parts(item), capture, source="logging"), capture)
-        if line is not None:
-            setup.state().write(line)
+        record(entry_of(*_parts(item), capture, source="logging"), capture)
 
 
 def _parts(item: logging.LogRecord) -> tuple[str, str, dict[str, Any]]:

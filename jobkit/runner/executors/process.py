@@ -18,8 +18,8 @@ from anyio.abc import Process, TaskGroup
 from anyio.streams.buffered import BufferedByteReceiveStream
 
 from jobkit.exceptions import RunError
-from jobkit.logs import setup
 from jobkit.logs.entry import Entry
+from jobkit.logs.processors import record
 from jobkit.records import LogLine, Progress
 from jobkit.runner.executors import wire
 from jobkit.runner.outcome import Ended, Stop, Verdict, judge
@@ -241,15 +241,11 @@ class ProcessAttempt:
 
 def _relay(lines: Sequence[LogLine], capture: RunCapture) -> None:
     """What the job wrote there, as if it had been written here."""
-    state = setup.state()
     for line in lines:
         fields = dict(line.fields)
         exception = fields.pop("exception", None)
         entry = Entry(line.at, line.level, line.event, fields, capture.run, line.source, exception)
-        capture.add(entry)
-        text = state.line_of_run(entry)
-        if text is not None:
-            state.write(text)
+        record(entry, capture)
 
 
 async def _spawn() -> Process:
