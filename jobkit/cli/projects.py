@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jobkit.cli.render.text import count
@@ -23,13 +24,14 @@ def loaded(
     Broken job files are in the project's ``errors``. Without *remember* nothing is written below the root.
     Raises ConfigError, and with ``--strict``, unless *lenient*, CollectionError if anything is wrong.
     """
+    from jobkit.config import find_root
     from jobkit.project import Project
 
     options = session.options
     strict = options.strict and not lenient
+    session.output.root = find_root(Path(options.directory or "."))
     single = None if strict else only
     with Project.load(options.directory, options.env, only=single, remember=remember) as project:
-        session.output.root = project.root
         if strict:
             _insist(session, project)
         yield project

@@ -80,6 +80,8 @@ class Reporter:
         quiet: bool = False,
         lines: bool = True,
     ) -> None:
+        #: Finished child runs.
+        self.children: list[RunRecord] = []
         self._finished: dict[str, RunRecord] = {}
         self._output = output
         self._clock = clock
@@ -171,6 +173,8 @@ class Reporter:
             depth = running.depth if running is not None else 0
             if run.parent is None:
                 self._finished[run.id] = run
+            else:
+                self.children.append(run)
             self._answer(depth, run)
 
     # -- saying it --------------------------------------------------------------------------------

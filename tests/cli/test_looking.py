@@ -229,7 +229,10 @@ def test_configuration_errors_are_all_shown(shop: CommandLine) -> None:
         assert ended.code == 6
         assert ended.err.count("error[JK2") == 2
         answer = json.loads(shop(verb, "--json").out)
-        assert [error["line"] for error in answer["errors"]] == [2, 5]
+        assert [(error["path"], error["line"]) for error in answer["errors"]] == [
+            ("jobkit.toml", 2),
+            ("jobkit.toml", 5),
+        ]
 
 
 def test_an_empty_project_says_what_to_do(cli: CommandLine) -> None:

@@ -208,6 +208,8 @@ def test_children_are_shown_and_are_not_the_answer(jobs: CommandLine) -> None:
     assert ended.code == 0
     assert ended.out.splitlines()[0].startswith("  ok  #2 good")
     assert "ok  #1 parent" in ended.out
+    assert "1 succeeded in" in ended.out
+    assert "(1 child run: 1 succeeded)" in ended.out
     ended = jobs("run", "parent", "-p", "child=bad", "--json")
     assert ended.code == 1
     [run] = checked(ended).data

@@ -20,11 +20,11 @@ _MOST_MESSAGE_LINES = 20
 
 def header_line(run: RunRecord, env: str | None, terminal: Terminal) -> str:
     """``run #1424 cleanup  days=30  trigger=manual env=dev``."""
-    facts = [f"trigger={run.trigger}", *([f"env={env}"] if env else [])]
-    if run.enforce:
-        facts.append("enforce")
     shown = [f"run #{run.number} {terminal.style(run.job, 'strong')}", *_parameters(run.parameters)]
-    return "  ".join([*shown, terminal.style(" ".join(facts), "dim")])
+    if run.parent is None:  # a child has the rest from its parent
+        facts = [f"trigger={run.trigger}", f"env={env}" if env else "", "enforce" if run.enforce else ""]
+        shown.append(terminal.style(" ".join(filter(None, facts)), "dim"))
+    return "  ".join(shown)
 
 
 def failure_text(error: RunFailure) -> str:
@@ -86,24 +86,37 @@ def _failure(error: RunFailure, terminal: Terminal, root: Path | None) -> list[s
 
 
 def summary(
-    runs: Sequence[RunRecord], terminal: Terminal, *, not_started: int, took: float, again: bool
+    runs: Sequence[RunRecord],
+    terminal: Terminal,
+    *,
+    children: Sequence[RunRecord] = (),
+    not_started: int = 0,
+    took: float,
+    again: bool,
 ) -> list[str]:
-    """The short summary below several runs, or below one that did not succeed."""
+    """The short summary below several runs, or below one that did not succeed or had *children*."""
     bad = [run for run in runs if not run.status.ok]
     lines = []
     if bad:
         lines.append(terminal.rule("short summary", "strong"))
         lines += [_summary_line(run, terminal) for run in bad]
-    counts: dict[str, int] = {}
-    for run in runs:
-        counts[run.status] = counts.get(run.status, 0) + 1
-    parts = [f"{number} {status}" for status, number in counts.items()]
+    parts = [_counted(runs)] if runs else []
     parts += [f"{not_started} not started"] if not_started else []
     total = f"{', '.join(parts) or count(0, 'run')} in {short_duration(took * 1000)}"
+    if children:
+        total += f" ({count(len(children), 'child run')}: {_counted(children)})"
     lines.append(terminal.style(total, "error" if bad else "good"))
     if again:
         lines[-1] += "   again: jobkit run --failed"
     return lines
+
+
+def _counted(runs: Sequence[RunRecord]) -> str:
+    """``2 succeeded, 1 failed``."""
+    counts: dict[str, int] = {}
+    for run in runs:
+        counts[run.status] = counts.get(run.status, 0) + 1
+    return ", ".join(f"{number} {status}" for status, number in counts.items())
 
 
 def _summary_line(run: RunRecord, terminal: Terminal) -> str:

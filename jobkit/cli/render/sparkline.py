@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from statistics import median
 
 from jobkit.cli.render.terminal import Terminal
 from jobkit.records import RunRecord
@@ -18,8 +17,8 @@ def sparkline(runs: Iterable[RunRecord], terminal: Terminal) -> str:
     the job's usual one: the median stands low, so that a slow run stands up.
     """
     finished = [run for run in runs if run.status.finished]
-    took = [run.duration_ms or 0 for run in finished if run.status is RunStatus.SUCCEEDED]
-    usual = max(median(took), 1) if took else 1
+    took = sorted(run.duration_ms or 0 for run in finished if run.status is RunStatus.SUCCEEDED)
+    usual = max(took[len(took) // 2], 1) if took else 1
     glyphs = terminal.glyphs
     signs = []
     for run in finished:

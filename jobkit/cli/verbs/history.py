@@ -11,7 +11,6 @@ from zoneinfo import ZoneInfo
 import click
 
 from jobkit.cli.command import Option, verb
-from jobkit.cli.csv_text import csv_lines
 from jobkit.cli.instants import parse_instant
 from jobkit.cli.reading import History, configuration, read
 from jobkit.cli.render.header import header, place
@@ -88,6 +87,8 @@ def command(session: Session, limit: int, form: str | None, **filters: Any) -> N
         for run in page.runs:
             output.stream(run.to_json())
     elif form == "csv":
+        from jobkit.cli.csv_text import csv_lines
+
         output.text("".join(csv_lines(page.runs)))
     else:
         narrowed = any(filters.values())

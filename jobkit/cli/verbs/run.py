@@ -148,7 +148,7 @@ def _run(
     finally:
         reporter.stop()
         output.answer([run.to_json() for run in reporter.records])
-    _say_summary(session, outcome, clock.monotonic() - began)
+    _say_summary(session, outcome, reporter.children, clock.monotonic() - began)
     return _code(outcome)
 
 
@@ -161,15 +161,15 @@ def _code(outcome: Outcome) -> int:
     return exit_code_of(outcome.refused[0]) if outcome.refused else ExitCode.OK
 
 
-def _say_summary(session: Session, outcome: Outcome, took: float) -> None:
+def _say_summary(session: Session, outcome: Outcome, children: Sequence[RunRecord], took: float) -> None:
     records = outcome.records
     failed = any(not run.status.ok for run in records)
-    if len(records) + outcome.left + len(outcome.refused) < 2 and not failed:
+    if len(records) + outcome.left + len(outcome.refused) < 2 and not failed and not children:
         return
     output = session.output
     terminal = output.aside_terminal if output.json else output.terminal
     again = failed and not outcome.interrupted
-    lines = summary(records, terminal, not_started=outcome.left, took=took, again=again)
+    lines = summary(records, terminal, children=children, not_started=outcome.left, took=took, again=again)
     if output.json:
         output.aside(*lines)
     else:
