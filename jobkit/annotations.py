@@ -50,21 +50,25 @@ def evaluate(annotation: object, names: Mapping[str, Any], local_names: Mapping[
 
     Text is evaluated; everything else is itself. Raises UnresolvedError if that is not possible.
     """
+    if isinstance(annotation, type) and not hasattr(annotation, "__args__"):
+        return annotation
     if not isinstance(annotation, str):
         forward = getattr(annotation, "__forward_arg__", None)
         if not isinstance(forward, str):
-            return annotation
+            return _evaluate(annotation, names, local_names) if _holds_text(annotation) else annotation
         annotation = forward
     text = annotation.strip()
-    if text.isidentifier():
-        return _named(text, names, local_names)
-    reason = ""
-    for more in ({}, _familiar(text)):
-        try:
-            return _evaluate(text, names, {**more, **local_names})
-        except Exception as error:  # an annotation may hold any expression, and raise anything
-            reason = safe_text(error, 200)
-    raise UnresolvedError(reason)
+    return _named(text, names, local_names) if text.isidentifier() else _evaluate(text, names, local_names)
+
+
+def _holds_text(annotation: Any) -> bool:
+    """Whether a part of it is text: ``list["Item"]``, ``Optional["Item"]``."""
+    if get_origin(annotation) is typing.Literal:
+        return False
+    parts = getattr(annotation, "__args__", ())
+    return isinstance(parts, tuple) and any(
+        isinstance(part, str) or hasattr(part, "__forward_arg__") or _holds_text(part) for part in parts
+    )
 
 
 def _named(name: str, names: Mapping[str, Any], local_names: Mapping[str, Any]) -> Any:
@@ -90,11 +94,18 @@ def annotations_of_class(kind: type) -> Mapping[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _evaluate(text: str, names: Mapping[str, Any], local_names: Mapping[str, Any]) -> Any:
+def _evaluate(annotation: Any, names: Mapping[str, Any], local_names: Mapping[str, Any]) -> Any:
     def holder() -> None: ...
 
-    holder.__annotations__ = {"it": text}
-    return typing.get_type_hints(holder, dict(names), dict(local_names), include_extras=True)["it"]
+    holder.__annotations__ = {"it": annotation}
+    reason = ""
+    for more in ({}, _familiar(annotation if isinstance(annotation, str) else repr(annotation))):
+        seen = {**more, **local_names}
+        try:
+            return typing.get_type_hints(holder, dict(names), seen, include_extras=True)["it"]
+        except Exception as error:  # an annotation may hold any expression, and raise anything
+            reason = safe_text(error, 200)
+    raise UnresolvedError(reason)
 
 
 def _familiar(text: str) -> dict[str, Any]:

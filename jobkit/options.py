@@ -264,9 +264,11 @@ def _expect(value: object) -> Expect | None:
 
 
 def _table(value: Mapping[Any, Any], known: tuple[str, ...]) -> dict[str, Any]:
-    unknown = [key for key in value if key not in known]
-    if unknown:
-        raise ValueError(f"there is no key {str(unknown[0])[:60]!r}; there are {', '.join(known)}")
+    for key in value:
+        if not isinstance(key, str):
+            raise TypeError(f"its keys are text, not {kind_of(key)}")
+        if key not in known:
+            raise ValueError(f"there is no key {key[:60]!r}; there are {', '.join(known)}")
     return dict(value)
 
 

@@ -68,5 +68,6 @@ def _exceptions(value: Any) -> tuple[type[BaseException], ...]:
     kinds = value if isinstance(value, tuple | list) else (value,)
     for kind in kinds:
         if not (isinstance(kind, type) and issubclass(kind, BaseException)):
-            raise TypeError(f"on holds exception classes, not {kind!r:.60}")
+            name = kind.__name__ if isinstance(kind, type) else f"an object of type {type(kind).__name__}"
+            raise TypeError(f"on holds exception classes, not {name:.60}")
     return tuple(kinds)

@@ -17,7 +17,7 @@ from types import (
     MethodType,
     ModuleType,
 )
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_origin
 
 from jobkit.callables import Shape, shape_of
 from jobkit.job import Job
@@ -100,7 +100,7 @@ def _refuse_what_is_no_callable(target: Any) -> None:
             code="JK110",
             help="submit it below the class: submit_job(TheClass.method)",
         )
-    if not callable(target) and not is_job_object(target):
+    if (not callable(target) and not is_job_object(target)) or get_origin(target) is not None:
         raise RefusedError(
             f"an object of type {type(target).__name__[:60]} is not a job",
             code="JK110",
@@ -185,6 +185,9 @@ def _callee_of_method(kind: type, target: Any, name: str) -> Callee:
         return Callee(callee.shape.without_first(), callee.is_async, label)
     if isinstance(declared, staticmethod):
         return _callee(declared.__func__, label, vars(kind))
+    if isinstance(declared, functools.partialmethod):
+        # Bound to anything it shows what is left to be given.
+        return callee_of(declared.__get__(object(), kind))._replace(label=label)
     return _callee(getattr(target, name), label, vars(kind))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Any, Optional, Union
+from typing import Annotated, Any, Literal, Optional, Union
 
 import pytest
 
@@ -142,6 +142,10 @@ ALIAS = "Outer"
         ("Annotated[Outer, 1]", Annotated[Outer, 1]),
         ("Path", Path),
         (Outer, Outer),
+        (list["Outer"], list[Outer]),
+        (Union["Outer", None], Optional[Outer]),  # noqa: UP045 - as above
+        (dict[str, list["Path"]], dict[str, list[Path]]),
+        (Literal["Outer"], Literal["Outer"]),
         (NOTHING, NOTHING),
     ],
 )

@@ -206,6 +206,24 @@ async def test_execute_may_be_a_static_or_class_method() -> None:
     assert await call(OfClass()) == ("OfClass", "ctx")
 
 
+async def test_execute_may_be_a_partial_method() -> None:
+    """What it has bound is no longer asked for."""
+
+    class Partial(Job):
+        async def work(self, ctx: object, kind: str, *, days: int = 1) -> Any:
+            return (ctx, kind, days)
+
+        execute = functools.partialmethod(work, kind="full", days=7)
+
+    signature = signature_of(Partial)
+    assert (signature.services, signature.parameters.describe(), signature.is_async) == (
+        (),
+        "(days: int = 7)",
+        True,
+    )
+    assert await call(Partial) == ("ctx", "full", 7)
+
+
 def test_a_class_need_not_derive_from_job() -> None:
     """What makes a class a job is ``execute``."""
 

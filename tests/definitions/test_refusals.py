@@ -26,6 +26,7 @@ NOT_JOBS = {
     "None": ("submit_job(None)", "JK110", "None is not a job"),
     "text": ("submit_job('cleanup')", "JK110", "an object of type str is not a job"),
     "module": ("import json\n\n\nsubmit_job(json)", "JK110", "the module json is not a job"),
+    "generic": ("\n\n\nsubmit_job(list[int])", "JK110", "an object of type GenericAlias is not a job"),
     "coroutine": (
         "async def job(ctx): ...\n\n\nsubmit_job(job(None))",
         "JK110",
