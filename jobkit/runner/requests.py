@@ -84,7 +84,4 @@ def _values(spec: JobSpec, given: Mapping[str, Any] | None) -> Mapping[str, Any]
 
 def secret_texts(spec: JobSpec, values: Mapping[str, Any]) -> frozenset[str]:
     """The texts of secret parameters: they are masked wherever the run writes something."""
-    declared = spec.signature.parameters.parameters
-    return frozenset(
-        str(values[item.name]) for item in declared if item.secret and values[item.name] is not None
-    )
+    return spec.signature.parameters.secret_texts(values)
