@@ -24,6 +24,7 @@ VERBS = {
     "Look": {
         "list": "The jobs, one line each",
         "show": "Everything about one job",
+        "next": "When a schedule fires",
         "check": "Collect and validate everything; the gate for CI",
     },
     "Run": {

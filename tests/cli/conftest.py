@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from shutil import copytree
 
 import pytest
 
 from tests.cli.harness import CommandLine
+from tests.cli.shop import make_shop
 
 
 @pytest.fixture(autouse=True)
@@ -29,3 +31,27 @@ def cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CommandLine:
     root.mkdir()
     (root / "jobkit.toml").write_text('[project]\nname = "shop"\n', encoding="utf-8")
     return CommandLine(root, monkeypatch)
+
+
+@pytest.fixture(scope="session")
+def shops(tmp_path_factory: pytest.TempPathFactory) -> dict[bool, Path]:
+    """The project with a past, with broken files (True) and without: made once, to be copied."""
+    folders = {}
+    for broken in (True, False):
+        folders[broken] = tmp_path_factory.mktemp("shop")
+        make_shop(folders[broken], broken=broken)
+    return folders
+
+
+@pytest.fixture
+def shop(cli: CommandLine, shops: dict[bool, Path]) -> CommandLine:
+    """The project with a past, and two broken files."""
+    copytree(shops[True], cli.root, dirs_exist_ok=True)
+    return cli
+
+
+@pytest.fixture
+def sound_shop(cli: CommandLine, shops: dict[bool, Path]) -> CommandLine:
+    """The project with a past, and nothing wrong with it."""
+    copytree(shops[False], cli.root, dirs_exist_ok=True)
+    return cli

@@ -200,6 +200,14 @@ class Page(Shape):
     text: str
 
 
+class Fire(Shape):
+    job: str | None
+    at: Instant
+    local: str
+    timezone: str
+    note: str | None
+
+
 class Topic(Shape):
     topic: str
     title: str
@@ -214,6 +222,7 @@ _DATA: dict[str, Any] = {
     "logs": Logs | None,
     "db.status": Store | None,
     "db.upgrade": Store | None,
+    "next": list[Fire],
     "explain": Page | None,
     "help": list[Topic],
 }

@@ -19,14 +19,12 @@ from jobkit.stores.base import LeaseRequest, NewRun
 from jobkit.stores.sqlite.store import SqliteStore
 from tests.cli.harness import NOW, CommandLine
 from tests.cli.shapes import checked
-from tests.cli.shop import make_shop
 
 
 @pytest.fixture
-def shop(cli: CommandLine) -> CommandLine:
+def shop(sound_shop: CommandLine) -> CommandLine:
     """The project with a past."""
-    make_shop(cli.root, broken=False)
-    return cli
+    return sound_shop
 
 
 def numbers(cli: CommandLine, *filters: str) -> list[int]:

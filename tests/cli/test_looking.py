@@ -10,14 +10,7 @@ import pytest
 
 from tests.cli.harness import CommandLine
 from tests.cli.shapes import checked
-from tests.cli.shop import BROKEN, JOBS, make_shop
-
-
-@pytest.fixture
-def shop(cli: CommandLine) -> CommandLine:
-    """The project with a past, and two broken files."""
-    make_shop(cli.root)
-    return cli
+from tests.cli.shop import BROKEN, JOBS
 
 
 def test_list_as_data(shop: CommandLine) -> None:
@@ -177,13 +170,12 @@ def test_check_finds_what_is_wrong(shop: CommandLine) -> None:
     assert len(answer.errors) == 2
 
 
-def test_check_of_a_sound_project(cli: CommandLine) -> None:
+def test_check_of_a_sound_project(sound_shop: CommandLine) -> None:
     """Exit code 0."""
-    make_shop(cli.root, broken=False)
-    ended = cli("check")
+    ended = sound_shop("check")
     assert ended.code == 0, ended.out
     assert "5 jobs, no errors in" in ended.out
-    assert checked(cli("check", "--json")).data.ok
+    assert checked(sound_shop("check", "--json")).data.ok
 
 
 def test_check_touches_nothing(cli: CommandLine) -> None:
@@ -243,9 +235,9 @@ def test_an_empty_project_says_what_to_do(cli: CommandLine) -> None:
     assert checked(cli("list", "--json")).data == []
 
 
-def test_a_job_with_an_error_is_listed_with_it(cli: CommandLine) -> None:
+def test_a_job_with_an_error_is_listed_with_it(sound_shop: CommandLine) -> None:
     """A bad value in configuration harms its own job: listed, not scheduled, the reason below the table."""
-    make_shop(cli.root, broken=False)
+    cli = sound_shop
     cli.file("jobkit.toml", '[jobs.close_month]\nschedule = "0 3 * * *"\n')
     [job] = [job for job in checked(cli("list", "--json")).data if job.error is not None]
     assert (job.name, job.scheduled, job.next_run_at) == ("close_month", False, None)

@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -82,6 +83,14 @@ def going(cli: CommandLine, *arguments: str) -> Iterator[Going]:
     finally:
         process.kill()
         process.communicate()
+
+
+def wait_for_file(path: Path) -> None:
+    """Wait until the program under test has made *path*."""
+    deadline = time.monotonic() + PATIENCE
+    while not path.exists():
+        assert time.monotonic() < deadline, path
+        time.sleep(0.01)
 
 
 NOISE = {
@@ -197,10 +206,8 @@ def thread(ctx):
         time.sleep(0.01)
 
 @submit_job
-async def blocking(ctx):
-    ctx.log.info("begun")
-    await anyio.sleep(0.5)  # the line above is written a few times a second
-    print("blocking now")
+async def blocking(ctx, *, marker: str):
+    open(ctx.parameters["marker"], "w").close()
     time.sleep(600)
 
 @submit_job
@@ -242,9 +249,8 @@ def test_what_was_not_begun_is_counted(forever: CommandLine) -> None:
 
 def test_the_second_signal_ends_a_job_that_blocks(forever: CommandLine) -> None:
     """A job that blocks the event loop cannot be cancelled; interrupting twice ends it all the same."""
-    with going(forever, "run", "blocking") as program:
-        program.wait_for('"begun"')
-        time.sleep(1.0)  # until it blocks; it cannot say so any more
+    with going(forever, "run", "blocking", "-p", "marker=blocks") as program:
+        wait_for_file(forever.root / "blocks")
         program.process.send_signal(signal.SIGINT)
         program.wait_for("once more ends it")
         program.process.send_signal(signal.SIGINT)
@@ -288,10 +294,7 @@ def test_interrupted_while_collecting(cli: CommandLine) -> None:
     cli.file("extensions/a/jobs/a.py", job("pass", head=head))
     cli.file("jobkit.toml", '[project]\nimport_timeout = "10m"\n')
     with going(cli, "list", "--json") as program:
-        deadline = time.monotonic() + PATIENCE
-        while not (cli.root / "begun").exists():
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
+        wait_for_file(cli.root / "begun")
         program.process.send_signal(signal.SIGINT)
         ended = program.end()
     assert ended.code == 2, ended.err

@@ -11,7 +11,6 @@ import pytest
 from jobkit.cli.version import version
 from tests.cli.golden import FORMS, check_screen, each_form, environ_of
 from tests.cli.harness import CommandLine
-from tests.cli.shop import make_shop
 
 SCREENS = {
     "list": (["list"], 0),
@@ -32,11 +31,9 @@ SCREENS = {
 
 
 @pytest.fixture(scope="module")
-def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def shop(shops: dict[bool, Path]) -> Path:
     """One project for all screens: nothing that is shown here writes anything."""
-    root = tmp_path_factory.mktemp("shop")
-    make_shop(root)
-    return root
+    return shops[True]
 
 
 @each_form

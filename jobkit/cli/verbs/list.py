@@ -26,8 +26,9 @@ from jobkit.cli.session import Session
 from jobkit.project import Project
 from jobkit.records import RunRecord
 
-#: How many runs the small picture shows, on wide terminals and on narrow ones.
-_RUNS, _FEWER_RUNS, _WIDE = 20, 12, 100
+#: How many runs the small picture shows: of few jobs on wide terminals, on narrow ones, of very many jobs.
+_RUNS, _FEWER_RUNS, _FEWEST_RUNS = 20, 12, 7
+_WIDE, _MANY = 100, 100
 
 
 class JobRuns(NamedTuple):
@@ -71,7 +72,7 @@ def command(
             output.add_error(error)
         now = session.clock.now()
         names = [spec.name for spec in chosen]
-        pictures = 0 if output.json else _pictured(output.terminal)
+        pictures = 0 if output.json else _pictured(output.terminal, len(names))
 
         async def look(history: History) -> dict[str, JobRuns]:
             last = await history.last_runs()
@@ -102,7 +103,9 @@ def screen(listing: Listing, terminal: Terminal) -> list[str]:
     return [*lines, *_footer(listing, terminal)]
 
 
-def _pictured(terminal: Terminal) -> int:
+def _pictured(terminal: Terminal, jobs: int) -> int:
+    if jobs > _MANY:
+        return _FEWEST_RUNS
     return _RUNS if terminal.width is None or terminal.width >= _WIDE else _FEWER_RUNS
 
 
