@@ -12,6 +12,7 @@ import anyio.lowlevel
 
 from jobkit.context import JobContext, RunCancelled
 from jobkit.exceptions import RunError
+from jobkit.runner.apart import Apart, apart
 from jobkit.runner.bridge import Bridge
 from jobkit.runner.executors.calling import ThreadedCall, call_on_loop, is_called_in_thread
 from jobkit.runner.executors.thread import ThreadCall
@@ -31,6 +32,7 @@ from jobkit.statuses import RunStatus
 if TYPE_CHECKING:
     from jobkit.protocols import RunsChildren
     from jobkit.records import Progress, RunRecord
+    from jobkit.runner.alarms import Alarm
     from jobkit.runner.orders import Order
     from jobkit.runner.site import Site
 
@@ -56,9 +58,10 @@ class Attempt:
         self.interrupted: BaseException | None = None
         self._children = children
         self._progressed = progressed
-        self._over = anyio.Event()
-        self._body = Severable(self._execute())
-        self._scope: anyio.CancelScope | None = None
+        self._over = False
+        self._body: Severable[None] | None = None
+        self._scope = anyio.CancelScope()
+        self._alarm: Alarm | None = None
         self._keeper: anyio.CancelScope | None = None
         self._bridge = Bridge(site.portal)
         self._asked = False
@@ -80,23 +83,20 @@ class Attempt:
         return judge(await self._supervise(), self.order.spec.retries, self.order.redactor)
 
     async def _supervise(self) -> Ended:
-        """Execute the order in a task of its own and wait for it.
-
-        A job can leave cancel scopes open, cancel its own task or refuse to be cancelled: all of that
-        then happens to that task, not to the one that waits.
-        """
-        clock, order = self.site.clock, self.order
+        clock, order, alarms = self.site.clock, self.order, self.site.alarms
+        if order.limit is not None:
+            left = order.limit.monotonic - clock.monotonic()
+            self._alarm = alarms.set(anyio.current_time() + left, self._overrun)
+        task = apart(self._execute, order.spec.name)
         try:
-            async with anyio.create_task_group() as tasks:
-                self._scope = tasks.cancel_scope
-                if order.limit is not None:
-                    self._scope.deadline = anyio.current_time() + order.limit.monotonic - clock.monotonic()
-                tasks.start_soon(self._await_body)
-                await self._watch()
+            async with task:
+                await self._wait(task)
         except anyio.get_cancelled_exc_class() as cancellation:
             self.interrupted = cancellation
-        except BaseExceptionGroup as broken:
-            self._broken(broken)
+        if self._alarm is not None:
+            alarms.put_off(self._alarm)
+        if task.error is not None:
+            self._error = self._error or (_left_open(task.error) if self._left is None else None)
         if self._stop is None and self._late():
             self._stop = self._overdue()
         self.site.tidy_up()
@@ -112,16 +112,29 @@ class Attempt:
             self._where,
         )
 
+    async def _wait(self, task: Apart) -> None:
+        try:
+            await task.wait()
+        except anyio.get_cancelled_exc_class() as cancellation:
+            self.interrupted = cancellation
+            self.stop(self._overdue() if self._late() else self.order.interruption())
+            with anyio.CancelScope(shield=True):
+                await task.wait()
+
     def stop(self, stop: Stop) -> None:
         """Cancel the attempt; the first reason counts. Services are still closed, in limited time."""
-        if self._stop is not None or self._over.is_set():
+        if self._stop is not None or self._over:
             return
         self._stop = stop
         self._bridge.cancel()
-        if self._scope is not None:
-            self._scope.cancel()
+        self._scope.cancel()
+        now, cleanup = anyio.current_time(), self.site.cleanup.total_seconds()
         if self._keeper is not None and self._keeper.shield:
-            self._keeper.deadline = anyio.current_time() + self.site.cleanup.total_seconds()
+            self._keeper.deadline = now + cleanup
+        if self._alarm is not None:
+            self.site.alarms.put_off(self._alarm)
+        patience = cleanup + self.site.thread_grace.total_seconds()
+        self._alarm = self.site.alarms.set(now + patience, self._cut_off)
 
     # -- as the host of the context -------------------------------------------------------------------
 
@@ -132,7 +145,7 @@ class Attempt:
 
     def progress(self, progress: Progress) -> None:
         """Remember how far it is; once it is over nobody cares."""
-        if not self._over.is_set():
+        if not self._over:
             self._progressed(progress)
 
     async def service(self, wanted: type | str) -> Any:
@@ -148,12 +161,12 @@ class Attempt:
 
     def from_thread(self, call: Callable[..., Awaitable[T]], *arguments: Any) -> T:
         """Await something on the event loop from another thread; ends when the attempt is cancelled."""
-        if self._over.is_set() and self._stop is not None:
+        if self._over and self._stop is not None:
             raise RunCancelled("the run is over")
         return self._bridge.call(call, arguments)
 
     def _check_open(self) -> None:
-        if self._over.is_set():
+        if self._over:
             raise RunError(
                 f"the context of run {self.order.run.number} was used after that run was over",
                 code="JK524",
@@ -162,17 +175,18 @@ class Attempt:
 
     # -- in the task of the job ------------------------------------------------------------------------
 
-    async def _await_body(self) -> None:
-        try:
-            await self._body
-        except Severed:
-            self._left = "its task would not end, and was left behind"
-        except BaseException as error:  # a bug of ours, or a signal that hit us here
-            self._error = self._error or error
-        finally:
-            self._over.set()
-
     async def _execute(self) -> None:
+        try:
+            with self._scope:
+                self._body = Severable(self._serve_and_call())
+                try:
+                    await self._body
+                except Severed:
+                    self._left = "its task would not end, and was left behind"
+        finally:
+            self._over = True
+
+    async def _serve_and_call(self) -> None:
         inside_run.set(True)
         if not self.site.opens_services(self.order.spec):
             await self._call(())
@@ -281,18 +295,6 @@ class Attempt:
 
     # -- in the task that waits --------------------------------------------------------------------------
 
-    async def _watch(self) -> None:
-        try:
-            await self._over.wait()
-        except anyio.get_cancelled_exc_class():
-            self.stop(self._overdue() if self._late() else self.order.interruption())
-            patience = self.site.cleanup + self.site.thread_grace
-            with anyio.move_on_after(patience.total_seconds(), shield=True):
-                await self._over.wait()
-            if not self._over.is_set():
-                self._body.sever()
-            raise
-
     def _late(self) -> bool:
         limit = self.order.limit
         return limit is not None and self.site.clock.monotonic() >= limit.monotonic - _TIMER_SLACK
@@ -301,13 +303,20 @@ class Attempt:
         assert self.order.limit is not None
         return Stop(RunStatus.TIMED_OUT, self.order.limit.words)
 
-    def _broken(self, broken: BaseExceptionGroup[BaseException]) -> None:
-        """The task of the job did not end as tasks do: it left a cancel scope or a task group open."""
-        cancelled, rest = broken.split(anyio.get_cancelled_exc_class())
-        self.interrupted = cancelled
-        if rest is not None and self._error is None and self._left is None:
-            self._error = RunError(
-                "the job left a cancel scope or a task group open",
-                code="JK525",
-                help="enter them with `with` and `async with`",
-            )
+    def _overrun(self) -> None:
+        self.stop(self._overdue())
+
+    def _cut_off(self) -> None:
+        if self._body is not None:
+            self._body.sever()
+
+
+def _left_open(error: BaseException) -> RunError:
+    """The task of the job did not end as tasks do."""
+    failure = RunError(
+        "the job left a cancel scope or a task group open",
+        code="JK525",
+        help="enter them with `with` and `async with`",
+    )
+    failure.__cause__ = error
+    return failure

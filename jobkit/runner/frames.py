@@ -40,12 +40,13 @@ def format_traceback(error: BaseException, redactor: Redactor) -> str | None:
     return _safe(text, redactor) if text is not None else None
 
 
-def format_place(frames: traceback.StackSummary, redactor: Redactor) -> str | None:
-    """Where *frames* have got to, the user's frames only; None if there are none."""
-    frames[:] = _users(frames)
-    if not frames:
+def format_place(frames: traceback.StackSummary, last: str, redactor: Redactor) -> str | None:
+    """Where *frames* have got to, the user's only, as a traceback that ends with *last*; None without any."""
+    users = traceback.StackSummary.from_list(_users(frames))
+    if not users:
         return None
-    return _safe(_bounded(iter(["Stopped here (most recent call last):\n", *frames.format()])), redactor)
+    lines = ["Traceback (most recent call last):\n", *users.format(), last]
+    return _safe(_bounded(iter(lines)), redactor)
 
 
 def is_ours(path: str) -> bool:

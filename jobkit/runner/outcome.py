@@ -31,7 +31,6 @@ _CANCELLED = {
     Reason.PARENT: "the run that it is a child of stopped it",
     Reason.SUPERSEDED: "a newer run took its place",
 }
-_LARGEST_NUMBER = 2**53  # what every JSON reader can hold exactly
 
 
 class ExpectationBroken(RunError):
@@ -129,8 +128,9 @@ class _Words:
         name, text = type_name(counted), self._plain(counted)
         return name if text in ("", type(counted).__name__) else f"{name}: {text}"
 
-    def place(self, where: StackSummary | None) -> str | None:
-        return format_place(where, self.redactor) if where is not None else None
+    def overrun(self, message: str, where: StackSummary | None) -> RunFailure:
+        text = format_place(where or StackSummary(), f"TimeoutError: {message}", self.redactor)
+        return RunFailure("TimeoutError", message, text)
 
     def _plain(self, error: BaseException) -> str:
         if isinstance(error, BaseExceptionGroup):
@@ -157,7 +157,7 @@ def _stopped(ended: Ended, stop: Stop, words: _Words) -> Verdict:
         stop.status,
         message=message,
         reason=stop.reason,
-        error=RunFailure("TimeoutError", message, words.place(ended.where)) if timed_out else None,
+        error=words.overrun(message, ended.where) if timed_out else None,
         cleanup_errors=tuple(words.failure(error) for error in (*own, *ended.cleanup)),
     )
     return Verdict(outcome, retry=timed_out)
@@ -207,9 +207,6 @@ def _outcome(
 ) -> Outcome:
     took = ended.took / timedelta(milliseconds=1)
     if result is not None and words is not None:
-        for name in ("processed", "errors", "duration_ms"):
-            if (getattr(result, name) or 0) > _LARGEST_NUMBER:
-                raise ValueError(f"{name} of the result is too large a number")
         took = took if result.duration_ms is None else result.duration_ms
         more |= {"processed": result.processed, "errors": result.errors}
         if result.data:

@@ -89,8 +89,9 @@ class Runner:
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> bool | None:
-        return await self._stack.__aexit__(kind, error, traceback)
+    ) -> None:
+        # Task groups would put what the caller's own code raised into a group.
+        await self._stack.aclose()
 
     async def run(
         self,

@@ -10,9 +10,11 @@ from datetime import timedelta
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
+import anyio
 from anyio.from_thread import BlockingPortal
 
 from jobkit.logs import get_logger
+from jobkit.runner.alarms import Alarms
 from jobkit.runner.executors.thread import Threads
 from jobkit.runner.subtasks import guarded_subtasks
 from jobkit.services.builtin import CLOCK, CONFIG, PROJECT, builtin_specs
@@ -49,6 +51,7 @@ class Site:
         self.config = config
         self.clock = clock
         self.cleanup = cleanup
+        self.alarms = Alarms()
         self.thread_grace = min(THREAD_GRACE, cleanup)
         self._injected = services
         self._stack = AsyncExitStack()
@@ -58,6 +61,9 @@ class Site:
         self._stack.enter_context(guarded_subtasks())
         self.portal = await self._stack.enter_async_context(BlockingPortal())
         self.threads = Threads(self.soon)
+        tasks = await self._stack.enter_async_context(anyio.create_task_group())
+        self._stack.callback(tasks.cancel_scope.cancel)
+        tasks.start_soon(self.alarms.serve)
         self.services = await self._stack.enter_async_context(self._service_host())
         self._surroundings = _Surroundings()
         return self
@@ -65,7 +71,7 @@ class Site:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        await self._stack.__aexit__(kind, error, traceback)
+        await self._stack.aclose()
 
     def opens_services(self, spec: JobSpec) -> bool:
         """Whether anything is opened for *spec* before it is called."""
