@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sqlite3
-import threading
 from collections.abc import Callable
 from datetime import datetime
 from typing import TypeVar
@@ -72,14 +71,12 @@ class Database:
         except BaseException:
             await self.close()
             raise
-        self._readers = Readers(
-            self._connect_reader, self._check, self._release, self._explain, fresh=self.read_only
-        )
+        self._readers = Readers(self._connect_reader, self._check, self._explain, fresh=self.read_only)
 
     async def _start_writer(self, waiting: Waiting) -> None:
         opened = Request(_nothing, waiting)
         self._writer = Writer(
-            self._open_connection, self._check, self._release, self._explain, lock_timeout=self._lock_timeout
+            self._open_connection, self._check, self._explain, lock_timeout=self._lock_timeout
         )
         self._writer.start(opened)
         await waiting.wait(opened.ticket)
@@ -232,15 +229,6 @@ class Database:
                 help="put the file back, or start jobkit again to use what is there now",
             )
 
-    def _release(self, connection: sqlite3.Connection) -> None:
-        try:
-            self._check()
-        except StoreError:
-            # Closing would delete, by name, the journal of the file that is there now.
-            threading.Thread(target=_hold, args=(connection,), name="jobkit-store-held", daemon=True).start()
-        else:
-            connection.close()
-
     def _explain(self, error: sqlite3.Error) -> StoreError:
         return translated(error, self.location.shown, self.location.path)
 
@@ -252,9 +240,3 @@ async def _in_thread(call: Callable[[], None]) -> None:
 
 def _nothing(connection: sqlite3.Connection) -> None:
     """The work of the request that only waits for the connection."""
-
-
-def _hold(connection: sqlite3.Connection) -> None:
-    """Keep *connection* until the process ends, when nothing is closed any more."""
-    threading.Event().wait()
-    connection.close()

@@ -27,14 +27,12 @@ class Readers:
         self,
         connect: Callable[[], sqlite3.Connection],
         check: Callable[[], None],
-        release: Callable[[sqlite3.Connection], None],
         explain: Callable[[sqlite3.Error], StoreError],
         *,
         fresh: bool,
     ) -> None:
         self._connect = connect
         self._check = check
-        self._release = release
         self._explain = explain
         self._fresh = fresh
         self._limiter = anyio.CapacityLimiter(AT_ONCE)
@@ -69,7 +67,7 @@ class Readers:
 
     def _give_back(self, connection: sqlite3.Connection) -> None:
         if self._fresh or self._closed:
-            self._release(connection)
+            connection.close()
         else:
             self._idle.append(connection)
 
@@ -77,4 +75,4 @@ class Readers:
         """Close what is idle now, and the rest as it is given back."""
         self._closed = True
         while self._idle:
-            self._release(self._idle.pop())
+            self._idle.pop().close()

@@ -62,17 +62,15 @@ class Writer:
         self,
         connect: Callable[[], sqlite3.Connection],
         check: Callable[[], None],
-        release: Callable[[sqlite3.Connection], None],
         explain: Callable[[sqlite3.Error], StoreError],
         *,
         lock_timeout: float,
     ) -> None:
-        """*connect* opens the connection and *release* closes it, both in the thread. *check* is called
-        before each transaction: StoreError if the database must not be written to any more. *explain*
-        turns what SQLite says into the store's error."""
+        """*connect* opens the connection, in the thread. *check* is called before each transaction:
+        StoreError if the database must not be written to any more. *explain* turns what SQLite says
+        into the store's error."""
         self._connect = connect
         self._check = check
-        self._release = release
         self._explain = explain
         self._lock_timeout = lock_timeout
         self._queue: queue.SimpleQueue[Request[Any] | None] = queue.SimpleQueue()
@@ -87,7 +85,7 @@ class Writer:
 
     def submit(self, request: Request[Any]) -> None:
         """Have *request* carried out and answered. StoreError if the writer has been closed."""
-        if self._closing or not self._thread.is_alive():
+        if self._closing:
             raise not_open()
         self._queue.put(request)
 
@@ -107,6 +105,7 @@ class Writer:
         try:
             connection = self._connect()
         except BaseException as error:
+            self._closing = True
             self._fail([opened], error)
             return
         _answer([opened])
@@ -119,7 +118,7 @@ class Writer:
             self._fail([*self._in_hand, *self._drained()], _ended(error))
             raise
         finally:
-            self._release(connection)
+            connection.close()
             self._fail(self._drained(), not_open())
 
     def _serve(self, connection: sqlite3.Connection) -> bool:

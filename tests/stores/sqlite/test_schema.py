@@ -12,7 +12,6 @@ from typing import Any
 import anyio
 import pytest
 
-from jobkit.exceptions import StoreError
 from jobkit.records import RunRecord
 from jobkit.statuses import RunStatus, Trigger
 from jobkit.stores.base import NewRun, RunQuery
@@ -204,15 +203,3 @@ async def test_naming_the_jobs_takes_a_step_for_each(open_store: Open, new: Call
         for _ in range(100):
             await store.add_run(new("a"))
         assert await store._database.read(steps) < few * 2
-
-
-async def test_a_row_that_breaks_a_rule_is_refused(open_store: Open) -> None:
-    """The tables themselves know what a status is."""
-    async with open_store() as store:
-        with pytest.raises(StoreError, match="CHECK"):
-            await store._database.write(
-                lambda connection: connection.execute(
-                    'INSERT INTO runs (id, job, extension, status, "trigger", queued_at, attempts, actor,'
-                    " enforce, parameters) VALUES ('1', 'j', 'x', 'paused', 'manual', 0, 1, '', 0, '{}')"
-                )
-            )

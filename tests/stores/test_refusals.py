@@ -1,0 +1,37 @@
+"""What stores refuse about single runs: with a code, and in text that can be shown."""
+
+from __future__ import annotations
+
+import pytest
+
+from jobkit.codes import explanation
+from jobkit.exceptions import RunNotFound, StoreError
+from jobkit.stores.memory import MemoryStore
+from jobkit.testing.conformance.kit import THERE, new_run, request
+
+
+@pytest.mark.parametrize("reference", [1423, 10**5000, "\x1b[2J\ud800", "x" * 10_000])
+async def test_an_unknown_run(reference: int | str) -> None:
+    """It is named as it was asked for, made safe and short; `jobkit history` is where to look."""
+    async with MemoryStore(project="p") as store:
+        with pytest.raises(RunNotFound) as refused:
+            await store.run(reference)
+    error = refused.value
+    assert error.code == "JK603"
+    assert explanation("JK603") is not None
+    assert error.message.isprintable()
+    assert len(error.message) < 150
+    assert "jobkit history" in (error.help or "")
+
+
+async def test_an_id_that_was_used_before() -> None:
+    """A new id is the way out."""
+    async with MemoryStore(project="p") as store:
+        run = new_run()
+        await store.add_and_start(run, request())
+        with pytest.raises(StoreError) as refused:
+            await store.add_and_start(run, request(THERE))
+        assert refused.value.code == "JK621"
+        assert explanation("JK621") is not None
+        _, lease = await store.add_and_start(new_run(), request(THERE))
+        assert lease.owner == THERE
