@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from jobkit.collection import Collected
     from jobkit.config import Config
     from jobkit.job import JobSpec
+    from jobkit.origin import Origin
     from jobkit.stores.base import Store
 
 #: One project per process owns the ``jobkit_ext`` modules.
@@ -37,6 +38,8 @@ class Project:
         self.warnings: list[JobkitError] = []
         #: False while only the files of single jobs were imported.
         self.complete = False
+        #: What the code alone says, before configuration was laid over it.
+        self.proposed: dict[str, JobSpec] = {}
         self._jobs: dict[str, JobSpec] = {}
         self._take(collected)
 
@@ -140,6 +143,7 @@ class Project:
 
         fresh = {name: apply(spec, self.config) for name, spec in collected.jobs.items()}
         _check_services(fresh)
+        self.proposed |= collected.jobs
         self._jobs = dict(sorted({**self._jobs, **fresh}.items()))
         self.complete = collected.complete
         self.errors[:] = collected.errors
@@ -148,11 +152,11 @@ class Project:
             self._check_names(self._unknown_names())
 
     def _unknown_names(self) -> list[ConfigError]:
-        """Configuration that speaks of jobs which do not exist."""
+        """Configuration that speaks of jobs which do not exist; entries of overrides are told apart."""
         unknown = [
             (name, self.config.job_origin(name), f"[jobs.{name}] matches no job")
             for name in self.config.jobs
-            if name not in self._jobs
+            if not self._means_a_job(name)
         ]
         startup = self.config.origin("scheduler.startup")
         unknown += [
@@ -160,29 +164,40 @@ class Project:
             for name in self.config.scheduler.startup
             if name not in self._jobs
         ]
-        return [
-            ConfigError(
-                message, code="JK210", path=origin.path, line=origin.line, help=self._did_you_mean(name)
-            )
-            for name, origin, message in unknown
-        ]
+        return [self._unknown(name, origin, message) for name, origin, message in unknown]
+
+    def _means_a_job(self, name: str) -> bool:
+        """Whether ``[jobs.NAME]`` speaks of a job: in a variable's name ``_`` may stand for ``-``."""
+        from jobkit.config.outside import spelled
+
+        if name in self._jobs:
+            return True
+        alike = [job for job in self._jobs if spelled(job) == name and job not in self.config.jobs]
+        return any(self.config.job(job) for job in alike)
+
+    def _unknown(self, name: str, origin: Origin, message: str) -> ConfigError:
+        from jobkit.config.check import config_error
+
+        if origin.layer != "overrides":
+            return config_error("JK210", message, origin, self._did_you_mean(name))
+        where = f"jobkit --env {self.env}" if self.env else "jobkit"
+        help = f"`{where} enable {name}` removes the entry; {self._did_you_mean(name)}"
+        return StaleOverride(message, code="JK210", path=origin.path, line=origin.line, help=help)
 
     def _check_names(self, unknown: list[ConfigError]) -> None:
-        """After a clean collection an unknown name is an error; while files are broken it may be theirs."""
-        if not unknown:
-            return
-        stale = [
-            error for error in unknown if error.path is not None and error.path.name.startswith("overrides")
-        ]
+        """After a clean collection an unknown name is an error; while files are broken it may be theirs.
+
+        A stale entry of the overrides harms nothing: it stays a warning.
+        """
         if self.errors:
             broken = ", ".join(sorted({error.location(self.root) or "?" for error in self.errors}))
             for error in unknown:
                 error.help = (
                     f"{error.help or ''} (it may belong to a file that could not be loaded: {broken})".strip()
                 )
-            stale = unknown
-        self.warnings += stale
-        wrong = tuple(error for error in unknown if error not in stale)
+        harmless = [error for error in unknown if self.errors or isinstance(error, StaleOverride)]
+        self.warnings += harmless
+        wrong = tuple(error for error in unknown if error not in harmless)
         if wrong:
             raise _as_one(wrong)
 
@@ -191,6 +206,10 @@ class Project:
         if close:
             return f"did you mean {close[0]!r}?"
         return "`jobkit list` shows the jobs there are"
+
+
+class StaleOverride(ConfigError):
+    """An entry of the overrides whose job is gone."""
 
 
 class _Jobs(Mapping[str, "JobSpec"]):

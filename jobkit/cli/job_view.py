@@ -14,6 +14,7 @@ from jobkit.redaction import MASK
 
 if TYPE_CHECKING:
     from jobkit.config import Config
+    from jobkit.config.overrides import Change
     from jobkit.job import JobSpec
     from jobkit.parameters import Parameter
 
@@ -31,7 +32,8 @@ class JobView:
     @property
     def listed(self) -> bool:
         """Whether the configuration lets a job be scheduled that it does not name."""
-        return self.config.scheduler.unlisted != "ignore" or self.spec.name in self.config.jobs
+        config, name = self.config, self.spec.name
+        return config.scheduler.unlisted != "ignore" or name in config.jobs or bool(config.job(name))
 
     @property
     def scheduled(self) -> bool:
@@ -46,7 +48,8 @@ class JobView:
     @property
     def next_run_at(self) -> datetime | None:
         times = self.spec.times
-        return times.next_after(self.now) if self.scheduled and times is not None else None
+        fires = self.scheduled and self.config.scheduler.enabled and times is not None
+        return times.next_after(self.now) if fires and times is not None else None
 
     @property
     def source(self) -> str:
@@ -84,9 +87,15 @@ class JobView:
 
     def to_full_json(self) -> dict[str, Any]:
         """The data of ``show``: the item of ``list``, and everything else that is known."""
+        from jobkit.cli.standing import Startup, change_of, why
+
         spec, root = self.spec, self.config.root
+        change, startup = change_of(self), Startup.of(self)
         return {
             **self.to_json(),
+            "why": why(self),
+            "changed": to_plain_change(change) if change is not None else None,
+            "startup": {"on": startup.on, "why": startup.why, "place": startup.place},
             "module": spec.module,
             "owner": spec.owner,
             "enforce": spec.enforce,
@@ -108,6 +117,11 @@ def origin_text(origin: Origin, view: JobView) -> str:
     if origin.path is None and origin.name is None:
         return f"{origin.layer} {view.source}"
     return f"{origin.layer} {origin.describe(view.config.root)}"
+
+
+def to_plain_change(change: Change) -> dict[str, Any]:
+    """Who changed an entry of the overrides, when, and why."""
+    return {"by": change.by, "at": to_plain(change.at), "reason": change.reason}
 
 
 def _parameter(parameter: Parameter, spec: JobSpec) -> dict[str, Any]:

@@ -34,6 +34,10 @@ VERBS = {
         "history": "What ran, newest first",
         "logs": "What a run wrote",
     },
+    "Decide": {
+        "enable": "Switch a job on, in this environment",
+        "disable": "Switch a job off, and say why",
+    },
     "Look after": {
         "db": "The store: status, upgrade",
     },

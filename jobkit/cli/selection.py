@@ -111,6 +111,12 @@ def _in_files(
     return found
 
 
+def job_named(name: str, jobs: Mapping[str, JobSpec], broken: Iterable[CollectionError] = ()) -> JobSpec:
+    """The job of that name; raises as :func:`select` does if there is none."""
+    _known(name, jobs, broken, name)
+    return jobs[name]
+
+
 def _known(name: str, jobs: Mapping[str, JobSpec], broken: Iterable[CollectionError], term: str) -> None:
     if name in jobs:
         return

@@ -159,12 +159,43 @@ class FullJob(Job):
     policies: Policies
     origins: dict[str, Origin]
     runs: list[Run]
+    why: str
+    changed: Changed | None
+    startup: Startup
+
+
+class Changed(Shape):
+    by: str | None
+    at: Instant | None
+    reason: str | None
+
+
+class Startup(Shape):
+    on: bool
+    why: str
+    place: int | None
+
+
+class Switched(Shape):
+    name: str
+    asked: bool
+    file: str
+    changed: Changed | None
+    removed: bool
+    enabled: bool | None
+    enabled_by: str | None
+    overruled: bool
+    scheduled: bool | None
+    why: str
+    startup: bool | None
+    next_run_at: Instant | None
 
 
 class Check(Shape):
     ok: bool
     jobs: int
     warnings: list[Error]
+    notes: list[str]
 
 
 class Line(Shape):
@@ -217,6 +248,8 @@ _DATA: dict[str, Any] = {
     "list": list[Job],
     "show": FullJob | None,
     "check": Check | None,
+    "enable": Switched | None,
+    "disable": Switched | None,
     "run": list[Run],
     "history": list[Run],
     "logs": Logs | None,

@@ -13,8 +13,9 @@ from jobkit.cli.projects import loaded, problems, warnings
 from jobkit.cli.render.errors import error_block
 from jobkit.cli.render.header import header, place
 from jobkit.cli.render.terminal import Terminal
-from jobkit.cli.render.text import count
+from jobkit.cli.render.text import count, wrap
 from jobkit.cli.session import Session
+from jobkit.cli.standing import notes_on
 from jobkit.cli.version import version
 from jobkit.exceptions import JobkitError
 from jobkit.project import Project
@@ -22,11 +23,12 @@ from jobkit.project import Project
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What was found: *errors* of files and of jobs, and *warnings*."""
+    """What was found: *errors* of files and of jobs, *warnings*, and *notes* on who decided what."""
 
     project: Project
     errors: Sequence[JobkitError]
     warnings: Sequence[JobkitError]
+    notes: Sequence[str]
     strict: bool
     now: datetime
     took: float
@@ -53,7 +55,13 @@ def command(session: Session) -> int:
     with loaded(session, lenient=True, remember=False) as project:
         took = clock.monotonic() - began
         report = Report(
-            project, problems(project), warnings(project), session.options.strict, clock.now(), took
+            project,
+            problems(project),
+            warnings(project),
+            notes_on(project, clock.now()),
+            session.options.strict,
+            clock.now(),
+            took,
         )
         for error in (*report.errors, *(report.warnings if report.strict else ())):
             output.add_error(error)
@@ -62,6 +70,7 @@ def command(session: Session) -> int:
                 "ok": report.passed,
                 "jobs": len(project.jobs),
                 "warnings": [warning.to_json(project.root) for warning in report.warnings],
+                "notes": list(report.notes),
             }
         )
         output.lines(screen(report, output.terminal))
@@ -79,7 +88,12 @@ def screen(report: Report, terminal: Terminal) -> list[str]:
             lines += [terminal.rule(f"{kind}s".upper(), "strong"), ""]
         for error in errors:
             lines += [*error_block(error, terminal, root=project.root, kind=kind), ""]
-    if report.errors or report.warnings:
+    for note in report.notes:
+        first, *rest = wrap(f"note: {note}", terminal.columns)
+        lines += [first, *(f"  {line}" for line in rest)]
+    if report.notes:
+        lines.append("")
+    if report.errors or report.warnings or report.notes:
         lines[-1:] = []
     style = "good" if report.passed else "error"
     return [*lines, terminal.rule(_summary(report), style)]

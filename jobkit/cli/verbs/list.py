@@ -23,12 +23,15 @@ from jobkit.cli.render.words import short_status, status_style
 from jobkit.cli.selecting import selection_options
 from jobkit.cli.selection import Selection, nothing_selected, select
 from jobkit.cli.session import Session
+from jobkit.cli.standing import why, why_enabled
 from jobkit.project import Project
 from jobkit.records import RunRecord
 
 #: How many runs the small picture shows: of few jobs on wide terminals, on narrow ones, of very many jobs.
 _RUNS, _FEWER_RUNS, _FEWEST_RUNS = 20, 12, 7
 _WIDE, _MANY = 100, 100
+#: Of how many jobs that are off the reasons are told.
+_REASONS = 10
 
 
 class JobRuns(NamedTuple):
@@ -116,6 +119,9 @@ def _header(listing: Listing) -> list[str]:
     broken = len(listing.project.errors) + sum(view.spec.error is not None for view in listing.views)
     if broken:
         parts.append(count(broken, "error"))
+    config = listing.project.config
+    if not config.scheduler.enabled:
+        parts.append(f"scheduler off ({config.origin('scheduler.enabled').describe(config.root)})")
     return [*parts, listing.store]
 
 
@@ -157,6 +163,8 @@ def _next(view: JobView, zone: ZoneInfo) -> Cell:
     if not view.listed:
         return Cell("unlisted", "warning")
     fire = view.next_run_at
+    if not view.config.scheduler.enabled:
+        return Cell("-", "dim")
     if fire is None:
         return Cell("never", "warning")
     return Cell(f"{distance(fire - view.now):>3}  {near(fire, view.now, zone)}")
@@ -183,7 +191,24 @@ def _footer(listing: Listing, terminal: Terminal) -> list[str]:
         for view in listing.views
         if view.spec.error is not None
     ]
+    lines += _off(listing, terminal)
     if listing.project.errors:
         footer = f"{cross} {broken_footer(listing.project)}"
         lines += wrap(footer, terminal.width) if terminal.width is not None else [footer]
     return ["", *lines] if lines else []
+
+
+def _off(listing: Listing, terminal: Terminal) -> list[str]:
+    """One line for each job that is off or unlisted, with what decided it; of many, the first few."""
+    found = [
+        view for view in listing.views if view.spec.error is None and not (view.spec.enabled and view.listed)
+    ]
+    lines: list[str] = []
+    for view in found[:_REASONS]:
+        state = "off" if not view.spec.enabled else "unlisted"
+        lead = f"{terminal.style(state, 'warning')} {view.spec.name}: "
+        reason = why_enabled(view) if not view.spec.enabled else why(view)
+        lines += wrap(lead + reason, terminal.width) if terminal.width is not None else [lead + reason]
+    if len(found) > _REASONS:
+        lines.append(f"{len(found) - _REASONS} more are off or unlisted (jobkit show NAME)")
+    return lines

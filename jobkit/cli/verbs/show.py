@@ -20,6 +20,7 @@ from jobkit.cli.render.times import distance, full_moment, moment, short_duratio
 from jobkit.cli.render.words import short_status, status_style
 from jobkit.cli.selection import Selection, select
 from jobkit.cli.session import Session
+from jobkit.cli.standing import Startup, change_of, change_text, why
 from jobkit.durations import format_duration
 from jobkit.records import RunRecord
 
@@ -77,9 +78,10 @@ def _facts(view: JobView, terminal: Terminal) -> Iterator[tuple[str, list[str]]]
     spec = view.spec
     yield "schedule", _schedule(view)
     yield "next", _next(view)
-    yield "enabled", [f"{'yes' if spec.enabled else 'no'}  ({origin_text(view.origin('enabled'), view)})"]
-    if spec.run_on_startup:
-        yield "on startup", ["yes"]
+    yield "enabled", _enabled(view)
+    startup = Startup.of(view)
+    if startup.on or startup.place or "run_on_startup" in spec.origins:
+        yield "on startup", [f"{'yes' if startup.on else 'no'}  ({startup.why})"]
     yield "parameters", _parameters(view)
     services = [
         f"{each.parameter}: {each.annotation_text}" if each.annotation_text else each.parameter
@@ -91,6 +93,12 @@ def _facts(view: JobView, terminal: Terminal) -> Iterator[tuple[str, list[str]]]
         yield "tags", [", ".join(spec.tags)]
     yield "owner", [f"{spec.owner}{', enforced' if spec.enforce else ''}"]
     yield "runs", _runs(view, terminal)
+
+
+def _enabled(view: JobView) -> list[str]:
+    lines = [f"{'yes' if view.spec.enabled else 'no'}  ({view.enabled_by})"]
+    change = change_of(view)
+    return [*lines, f"  {change_text(change, view.now)}"] if change is not None else lines
 
 
 def _schedule(view: JobView) -> list[str]:
@@ -108,12 +116,10 @@ def _next(view: JobView) -> list[str]:
     zone = ZoneInfo(view.timezone)
     fires = times.upcoming(view.now, _UPCOMING)
     shown = [f"{full_moment(fire, zone)}  in {distance(fire - view.now)}" for fire in fires]
-    if view.scheduled:
+    if view.scheduled and view.config.scheduler.enabled:
         return shown or ["never again"]
-    why = "disabled" if not view.spec.enabled else "not listed in the configuration"
-    if view.spec.error is not None:
-        why = "broken"
-    return [f"- ({why}); would be", *shown]
+    reason = "disabled" if not view.spec.enabled and view.spec.error is None else why(view)
+    return [f"- ({reason}); would be", *shown]
 
 
 def _parameters(view: JobView) -> list[str]:

@@ -1,0 +1,141 @@
+"""Switching a job on or off in the overrides, and saying what is in force afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from jobkit.cli.job_view import JobView, to_plain_change
+from jobkit.cli.orders import current_actor
+from jobkit.cli.projects import loaded
+from jobkit.cli.render.errors import error_line
+from jobkit.cli.render.terminal import Terminal
+from jobkit.cli.render.text import wrap
+from jobkit.cli.render.times import distance, near
+from jobkit.cli.selection import job_named
+from jobkit.cli.session import Session
+from jobkit.cli.standing import Startup, why, why_enabled
+from jobkit.config import known_environments, load_config
+from jobkit.config.apply import apply
+from jobkit.config.overrides import Change, override, overrides_path, remove_override
+from jobkit.exceptions import relative_to
+from jobkit.project import Project
+from jobkit.records import to_plain
+
+
+@dataclass(frozen=True, slots=True)
+class Switched:
+    """What was asked for and written, and what is in force now."""
+
+    view: JobView
+    asked: bool
+    file: str
+    change: Change
+
+    @property
+    def overruled(self) -> bool:
+        """Whether a layer above the overrides says the opposite."""
+        return self.view.spec.enabled is not self.asked
+
+    def to_json(self) -> dict[str, Any]:
+        """The answer as data."""
+        view, startup = self.view, Startup.of(self.view)
+        return {
+            "name": view.spec.name,
+            "asked": self.asked,
+            "file": self.file,
+            "changed": to_plain_change(self.change),
+            "removed": False,
+            "enabled": view.spec.enabled,
+            "enabled_by": view.enabled_by,
+            "overruled": self.overruled,
+            "scheduled": view.scheduled,
+            "why": why(view),
+            "startup": startup.on,
+            "next_run_at": to_plain(view.next_run_at),
+        }
+
+
+def switch(session: Session, name: str, *, enabled: bool, reason: str | None, actor: str | None) -> None:
+    """Write it, read everything again, and answer. What is refused is refused before anything is written."""
+    with loaded(session) as project:
+        path = overrides_path(project.root, project.env)
+        if enabled and name not in project.jobs and _is_stale(project, name):
+            _remove(session, project, name)
+            return
+        error = job_named(name, project.jobs, project.errors).error
+        now = session.clock.now()
+        change = Change(actor or current_actor(), now.replace(microsecond=0), reason)
+        override(path, name, enabled=enabled, change=change)
+        config = load_config(project.root, env=session.options.env)
+        spec = apply(project.proposed[name], config)
+        view = JobView(spec if error is None else spec.with_error(error), config, now)
+        done = Switched(view, enabled, relative_to(path, project.root), change)
+        session.output.answer(done.to_json())
+        session.output.lines(_screen(done, session.output.terminal))
+        _mention_environments(session, project)
+        for warning in config.warnings:
+            session.output.report(warning, kind="warning")
+
+
+def _is_stale(project: Project, name: str) -> bool:
+    """Whether the overrides have an entry for a job that is not there."""
+    found = project.config.setting(("jobs", name))
+    return found is not None and any(said.origin.layer == "overrides" for said in found.stack)
+
+
+def _remove(session: Session, project: Project, name: str) -> None:
+    path = overrides_path(project.root, project.env)
+    removed = remove_override(path, name)
+    file = relative_to(path, project.root)
+    nothing = dict.fromkeys(("enabled", "enabled_by", "changed", "scheduled", "startup", "next_run_at"))
+    why = "no job has this name"
+    session.output.answer(
+        {"name": name, "asked": True, "file": file, "removed": removed, "overruled": False, "why": why}
+        | nothing
+    )
+    session.output.lines([f"{name}: {why}; its entry was removed from {file}"])
+
+
+def _screen(done: Switched, terminal: Terminal) -> list[str]:
+    spec = done.view.spec
+    state = f"{'still ' if done.overruled else ''}{'on' if spec.enabled else 'off'}"
+    style = "caution" if done.overruled else "good" if spec.enabled else "warning"
+    lines = [f"{terminal.style(spec.name, 'strong')} is {terminal.style(state, style)}"]
+    for text in _facts(done, terminal):
+        lines += wrap(text, terminal.columns, "  ")
+    return lines
+
+
+def _facts(done: Switched, terminal: Terminal) -> Iterator[str]:
+    view = done.view
+    spec = view.spec
+    if done.overruled:
+        written = f"enabled = {str(done.asked).lower()}"
+        yield f"{written} was written to {done.file}, but {view.enabled_by} decides"
+    else:
+        yield why_enabled(view)
+    if spec.error is not None:
+        yield error_line(spec.error, terminal, root=view.config.root)
+    elif not spec.enabled:
+        yield f"`jobkit run {spec.name}` still runs it by hand"
+    elif (fire := view.next_run_at) is not None:
+        zone = ZoneInfo(view.config.scheduler.timezone)
+        yield f"next: {near(fire, view.now, zone)}, in {distance(fire - view.now)}"
+    elif not view.scheduled or not view.config.scheduler.enabled:
+        yield why(view)
+    startup = Startup.of(view)
+    if startup.on:
+        yield f"on startup: {startup.why}"
+
+
+def _mention_environments(session: Session, project: Project) -> None:
+    """Without an environment nothing is said about those that there are: a trap, so it is said."""
+    others = known_environments(project.root)
+    if project.env is None and others:
+        session.output.aside(
+            f"note: this holds where no environment is chosen; not in {', '.join(others)} "
+            f"(jobkit --env {others[0]} …)"
+        )
