@@ -37,6 +37,7 @@ VERBS = {
     "Decide": {
         "enable": "Switch a job on, in this environment",
         "disable": "Switch a job off, and say why",
+        "config": "What is set: show, explain, diff, schema",
     },
     "Look after": {
         "db": "The store: status, upgrade",

@@ -63,7 +63,14 @@ class History:
 
 def configuration(session: Session) -> Config:
     """The configuration of the project around here; collects nothing. ConfigError."""
-    from jobkit.config import find_root, load_config
+    from jobkit.config import load_config
+
+    return load_config(project_root(session), env=session.options.env)
+
+
+def project_root(session: Session) -> Path:
+    """The root of the project around here; errors are then shown relative to it. ConfigError."""
+    from jobkit.config import find_root
 
     start = Path(session.options.directory or ".")
     root = find_root(start)
@@ -74,7 +81,7 @@ def configuration(session: Session) -> Config:
             help="start one with an empty file jobkit.toml, or name its folder with -C DIR",
         )
     session.output.root = root
-    return load_config(root, env=session.options.env)
+    return root
 
 
 def store_of(config: Config, *, read_only: bool = False) -> Store:

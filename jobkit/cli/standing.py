@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from jobkit.cli.render.text import count
 from jobkit.cli.render.times import distance
 from jobkit.config.apply import enabled_by_operators
 from jobkit.config.overrides import Change
@@ -16,7 +15,6 @@ from jobkit.origin import Origin
 if TYPE_CHECKING:
     from jobkit.cli.job_view import JobView
     from jobkit.config import Config
-    from jobkit.project import Project
 
 #: Where nothing but the code has spoken.
 _IN_CODE = ("code", "default")
@@ -53,9 +51,9 @@ def why(view: JobView) -> str:
     if not spec.schedule:
         return "it has no schedule: it runs when it is asked for"
     if not view.listed:
-        return f'unlisted = "ignore" ({_said(config, "unlisted")}), and no [jobs.{spec.name}] lists it'
+        return f'unlisted = "ignore" ({said(config, "unlisted")}), and no [jobs.{spec.name}] lists it'
     if not config.scheduler.enabled:
-        return f"the scheduler is off ({_said(config, 'enabled')})"
+        return f"the scheduler is off ({said(config, 'enabled')})"
     return f"enabled ({why_enabled(view)})"
 
 
@@ -76,7 +74,7 @@ class Startup:
         if spec.name not in named:
             return cls(*_two_layers(view))
         place = named.index(spec.name) + 1
-        where = f"number {place} of startup = […] ({_said(config, 'startup')})"
+        where = f"number {place} of startup = […] ({said(config, 'startup')})"
         if spec.error is not None or not spec.enabled:
             return cls(False, f"{where}, but {why(view)}", place)
         return cls(True, where, place)
@@ -96,29 +94,8 @@ def _two_layers(view: JobView) -> tuple[bool, str]:
     return True, f"the code asks for it, and the operators say enabled = true ({why_enabled(view)})"
 
 
-def notes_on(project: Project, now: datetime) -> list[str]:
-    """What ``check`` says of the two layers: proposals that no operator has decided on, and jobs left out."""
-    from jobkit.cli.job_view import JobView
-
-    views = [JobView(spec, project.config, now) for spec in project.jobs.values() if spec.error is None]
-    config = project.config
-    notes: list[str] = []
-    if not config.scheduler.enabled:
-        notes.append(f"no schedule fires: [scheduler] enabled = false ({_said(config, 'enabled')})")
-    unlisted = [view.spec.name for view in views if view.spec.schedule and not view.listed]
-    if unlisted:
-        notes.append(
-            f'unlisted = "ignore" ({_said(config, "unlisted")}): without a [jobs.NAME], '
-            f"{count(len(unlisted), 'job')} not scheduled: {', '.join(unlisted)}"
-        )
-    for view in views:
-        startup = Startup.of(view)
-        if not startup.on and (view.spec.run_on_startup or startup.place):
-            notes.append(f"{view.spec.name} does not run on startup: {startup.why}")
-    return notes
-
-
-def _said(config: Config, key: str) -> str:
+def said(config: Config, key: str) -> str:
+    """The place of what decided a key of ``[scheduler]``."""
     return _place(config.origin(("scheduler", key)), config)
 
 

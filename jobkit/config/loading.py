@@ -12,7 +12,7 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from jobkit.config.check import as_one, check, nearest
 from jobkit.config.expansion import Expansion
@@ -70,6 +70,34 @@ def load_config(
         warnings=tuple(loading.warnings),
         **settings_of(tree, loading.root),
     )
+
+
+class Layers(NamedTuple):
+    """What the layers say, laid over each other; variables ``${NAME}`` are not expanded."""
+
+    env: str | None
+    tree: Setting
+    files: tuple[Path, ...]
+    warnings: tuple[ConfigError, ...]
+
+
+def load_layers(root: Path, *, env: str | None = None, variables: Mapping[str, str] | None = None) -> Layers:
+    """What the files of the project at *root* say for *env*, though its ``${NAME}`` may not be set here.
+
+    *variables* is the environment (default: none, so that it says nothing); an empty *env* means none. Raises
+    ConfigError.
+    """
+    loading = _Loading(root.resolve())
+    chosen = _environment(env)
+    loading.read_files(chosen)
+    tree = merged(loading.layers)
+    for one in variable_layers(variables or {}, tree, loading.errors):
+        tree = overlay(tree, one)
+    loading.check_permissions(tree)
+    if loading.errors:
+        raise as_one(loading.ordered_errors())
+    files = tuple(document.path for document in loading.documents)
+    return Layers(chosen, tree, files, tuple(loading.warnings))
 
 
 def known_environments(root: Path) -> list[str]:

@@ -31,10 +31,14 @@ _KINDS = {
 
 
 class Shape(NamedTuple):
-    """A kind of value: *type* is for people, *decode* for the reader; a table's values are *items*."""
+    """A kind of value: *type* is for people, *decode* for the reader; a table's values are *items*.
+
+    *schema* says the same to editors, as JSON Schema: it may accept more than *decode*, never less.
+    """
 
     type: str
     decode: Callable[[Any], Any]
+    schema: Mapping[str, Any]
     items: Shape | None = None
 
 
@@ -57,7 +61,7 @@ def text(*, longest: int = LONGEST_TEXT, empty: bool = True) -> Shape:
             raise ValueError("it holds characters that cannot be printed")
         return value
 
-    return Shape("text", decode)
+    return Shape("text", decode, {"type": "string", "minLength": int(not empty), "maxLength": longest})
 
 
 def flag() -> Shape:
@@ -68,7 +72,7 @@ def flag() -> Shape:
             raise TypeError(f"true or false is expected, not {kind_of(value)}")
         return value
 
-    return Shape("true or false", decode)
+    return Shape("true or false", decode, {"type": "boolean"})
 
 
 def whole(least: int, most: int) -> Shape:
@@ -81,7 +85,7 @@ def whole(least: int, most: int) -> Shape:
             raise ValueError(f"it lies between {least:,} and {most:,}, and {value:,} does not")
         return value
 
-    return Shape("whole number", decode)
+    return Shape("whole number", decode, {"type": "integer", "minimum": least, "maximum": most})
 
 
 def duration(least: str = "0s", most: str = "36525d") -> Shape:
@@ -96,7 +100,7 @@ def duration(least: str = "0s", most: str = "36525d") -> Shape:
             raise ValueError(f"it lies between {least} and {most}, and {format_duration(given)} does not")
         return given
 
-    return Shape("duration", decode)
+    return Shape("duration", decode, {"$ref": "#/$defs/duration"})
 
 
 def one_of(*words: str) -> Shape:
@@ -114,7 +118,7 @@ def one_of(*words: str) -> Shape:
             raise ValueError(f"{listed} is expected, not {value[:60]!r}{hint}")
         return value
 
-    return Shape(listed, decode)
+    return Shape(listed, decode, {"enum": list(words)})
 
 
 def texts(item: Shape) -> Shape:
@@ -130,7 +134,8 @@ def texts(item: Shape) -> Shape:
             dict.fromkeys(_inside(f"item {number}", item, one) for number, one in enumerate(value, 1))
         )
 
-    return Shape("list of text", decode)
+    schema = {"type": "array", "items": item.schema, "maxItems": MOST_ITEMS}
+    return Shape("list of text", decode, schema)
 
 
 def table_of(item: Shape) -> Shape:
@@ -141,7 +146,8 @@ def table_of(item: Shape) -> Shape:
             raise TypeError(f"a table is expected, not {kind_of(value)}")
         return {key: _inside(key, item, one) for key, one in value.items()}
 
-    return Shape(f"table of {item.type}s", decode, item)
+    schema = {"type": "object", "additionalProperties": item.schema}
+    return Shape(f"table of {item.type}s", decode, schema, item)
 
 
 def timezone() -> Shape:
@@ -154,7 +160,7 @@ def timezone() -> Shape:
             _check_zone(value)
         return value
 
-    return Shape("IANA name", decode)
+    return Shape("IANA name", decode, {"type": "string"})
 
 
 def folder() -> Shape:
@@ -170,7 +176,7 @@ def folder() -> Shape:
             raise ValueError("it is too long, or holds characters that cannot be printed")
         return value
 
-    return Shape("path", decode)
+    return Shape("path", decode, {"type": "string", "minLength": 1, "maxLength": LONGEST_TEXT})
 
 
 def address() -> Shape:
@@ -185,7 +191,7 @@ def address() -> Shape:
             raise ValueError(f"an address like '127.0.0.1:9464' is expected, not {value[:60]!r}")
         return value
 
-    return Shape("host:port", decode)
+    return Shape("host:port", decode, {"type": "string"})
 
 
 def _inside(where: str, item: Shape, value: object) -> Any:

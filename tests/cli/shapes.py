@@ -198,6 +198,46 @@ class Check(Shape):
     notes: list[str]
 
 
+class Value(Origin):
+    value: Any
+
+
+class KeyedValue(Value):
+    key: str
+
+
+class Said(Value):
+    winner: bool
+
+
+class Stack(KeyedValue):
+    stack: list[Said]
+
+
+class ConfigShow(Shape):
+    env: str | None
+    files: list[str]
+    values: list[KeyedValue]
+
+
+class ConfigExplain(Shape):
+    name: str
+    env: str | None
+    options: list[Stack]
+
+
+class Difference(Shape):
+    key: str
+    left: Value | None
+    right: Value | None
+
+
+class ConfigDiff(Shape):
+    left: str | None
+    right: str | None
+    differences: list[Difference]
+
+
 class Line(Shape):
     sequence: int
     at: Instant
@@ -248,6 +288,10 @@ _DATA: dict[str, Any] = {
     "list": list[Job],
     "show": FullJob | None,
     "check": Check | None,
+    "config.show": ConfigShow | None,
+    "config.explain": ConfigExplain | None,
+    "config.diff": ConfigDiff | None,
+    "config.schema": dict[str, Any] | None,
     "enable": Switched | None,
     "disable": Switched | None,
     "run": list[Run],

@@ -18,6 +18,8 @@ SCREENS = {
     "show-cleanup": (["show", "cleanup_old_records"], 0),
     "show-invoices": (["show", "send_invoices"], 0),
     "check": (["check"], 2),
+    "config-show": (["config", "show"], 0),
+    "config-explain": (["config", "explain", "cleanup_old_records"], 0),
     "history": (["history"], 0),
     "history-failed": (["history", "--status", "failed", "--since", "2d"], 0),
     "history-none": (["history", "--job", "close_month"], 0),

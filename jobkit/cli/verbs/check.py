@@ -9,13 +9,13 @@ from datetime import datetime
 
 from jobkit.cli.command import verb
 from jobkit.cli.exit_codes import ExitCode
+from jobkit.cli.notes import notes_on
 from jobkit.cli.projects import loaded, problems, warnings
 from jobkit.cli.render.errors import error_block
 from jobkit.cli.render.header import header, place
 from jobkit.cli.render.terminal import Terminal
 from jobkit.cli.render.text import count, wrap
 from jobkit.cli.session import Session
-from jobkit.cli.standing import notes_on
 from jobkit.cli.version import version
 from jobkit.exceptions import JobkitError
 from jobkit.project import Project
