@@ -88,9 +88,11 @@ def test_every_change_of_a_clock_is_seen(name: str) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_every_change_of_every_clock_is_seen() -> None:
-    """All zones, from the year in which the first railway time was set to 2037."""
-    assert sum(check(name, 1883) for name in NAMES) > 40_000
+    """All zones, those of several names once, from the first railway time to 2037."""
+    different = {data_of(name): name for name in NAMES}
+    assert sum(check(name, 1883) for name in different.values()) > 15_000
 
 
 @pytest.mark.parametrize("name", ["UTC", "Etc/UTC", "Etc/GMT-14", "Etc/GMT+12", "GMT", "Asia/Kolkata"])
