@@ -70,13 +70,13 @@ def main() -> None:
         become(order["user"])
     root = Path(order["root"])
     config = load_config(root)
-    state = [os.getcwd(), sys.getrecursionlimit(), signal.getsignal(signal.SIGINT), list(sys.path)]
+    state = [Path.cwd(), sys.getrecursionlimit(), signal.getsignal(signal.SIGINT), list(sys.path)]
     for _ in range(order.get("times", 1)):
         if "job" in order:
             result = collection.collect_job(config, order["job"])
         else:
             result = collection.collect(config, remember=order.get("remember", True))
-        after = [os.getcwd(), sys.getrecursionlimit(), signal.getsignal(signal.SIGINT), list(sys.path)]
+        after = [Path.cwd(), sys.getrecursionlimit(), signal.getsignal(signal.SIGINT), list(sys.path)]
     print(
         json.dumps(
             {

@@ -135,7 +135,7 @@ def test_init_files_are_executed_once_where_there_are_some(project: ProjectFolde
 
 
 def test_data_lies_beside_the_code(project: ProjectFolder) -> None:
-    """``__file__`` is the real path, and ``importlib.resources`` finds files of folders without ``__init__``."""
+    """``__file__`` is the real path; ``importlib.resources`` needs no ``__init__`` either."""
     project.file("extensions/web/jobs/rows.txt", "three")
     project.file("extensions/web/texts/rows.txt", "four")
     source = (
@@ -162,8 +162,10 @@ def test_modules_can_be_debugged(project: ProjectFolder) -> None:
 @pytest.mark.parametrize("alone", [False, True])
 def test_a_module_has_what_modules_have(project: ProjectFolder, alone: bool) -> None:
     """Loaded directly or by the import system, it carries the same attributes."""
-    names = "__name__ __package__ __file__ __cached__ __spec__ __loader__ __doc__".split()
-    source = f"import json\nSEEN = {{name: str(globals()[name]).partition(' object at')[0] for name in {names}}}\n"
+    names = ["__name__", "__package__", "__file__", "__cached__", "__spec__", "__loader__", "__doc__"]
+    source = (
+        f"import json\nSEEN = {{name: str(globals()[name]).partition(' object at')[0] for name in {names}}}\n"
+    )
     source += "PARENT = __spec__.parent\n"
     source += "print(json.dumps([SEEN, PARENT]))\n"
     project.file("extensions/web/jobs/work.py", source + JOB.format(name="work"))
