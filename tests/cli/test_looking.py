@@ -123,8 +123,7 @@ def test_a_job_that_a_broken_file_held_is_not_unknown(shop: CommandLine) -> None
     for verb in ("show", "run"):
         ended = shop(verb, "close_month")
         assert "nothing_like_this" in ended.err
-        if verb == "run":
-            assert ended.code == 2
+        assert ended.code == 2
 
 
 def test_show_as_data(shop: CommandLine) -> None:
