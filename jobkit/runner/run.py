@@ -60,7 +60,7 @@ class Run:
     def __init__(self, environment: Environment, request: Request) -> None:
         self._environment = environment
         self._request = request
-        self._patience = Patience()
+        self._patience = Patience(environment.site.cleanup)
         self._current: Attempt | ProcessAttempt | anyio.CancelScope | None = None
         self._stop: Stop | None = None
         self._record: RunRecord
