@@ -35,7 +35,7 @@ def project(tmp_path: Path) -> Path:
 def pytest_of(folder: Path, test: str) -> CompletedProcess[str]:
     """A pytest session over *test*, written into *folder*'s tests."""
     (folder / "tests" / "test_it.py").write_text(test)
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "jobkit.testing.plugin"]
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
     return run([*command, "tests"], cwd=folder, capture_output=True, text=True, timeout=60, check=False)
 
 
