@@ -44,8 +44,8 @@ async def well(ctx: JobContext) -> JobResult:
 @pytest.mark.parametrize(
     ("job", "message"),
     [
-        (leaves_a_task_group_open, "the job left a cancel scope or a task group open"),
-        (leaves_a_scope_open, "the job left a cancel scope or a task group open"),
+        (leaves_a_task_group_open, "the job left a cancel scope or a task group open (JK525)"),
+        (leaves_a_scope_open, "the job left a cancel scope or a task group open (JK525)"),
         (leaves_one_open_and_fails, "ValueError: no"),
     ],
 )

@@ -253,7 +253,7 @@ async def test_a_job_that_its_process_cannot_load_says_why(project: Project, her
 
 
 async def test_an_open_object_does_not_cross_the_pipe(project: Project, memory: MemoryStore) -> None:
-    """A job in a process opens its own services: JK530 says what is missing there."""
+    """A job in a process opens its own services, and says what is missing there."""
     services: dict[str | type, Any] = {"nothing": object()}
     async with Runner(project.jobs, memory, config=project.config, services=services) as here:
         record = await here.run(project.jobs["asks_for_what_is_not_there"])
