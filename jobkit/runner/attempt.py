@@ -84,7 +84,7 @@ class Attempt:
 
     async def _supervise(self) -> Ended:
         clock, order, alarms = self.site.clock, self.order, self.site.alarms
-        if order.limit is not None:
+        if order.limit is not None and self._stop is None:
             left = order.limit.monotonic - clock.monotonic()
             self._alarm = alarms.set(anyio.current_time() + left, self._overrun)
         task = apart(self._execute, order.spec.name)
@@ -113,13 +113,14 @@ class Attempt:
         )
 
     async def _wait(self, task: Apart) -> None:
-        try:
-            await task.wait()
-        except anyio.get_cancelled_exc_class() as cancellation:
-            self.interrupted = cancellation
-            self.stop(self._overdue() if self._late() else self.order.interruption())
-            with anyio.CancelScope(shield=True):
-                await task.wait()
+        """Until the task has ended, also if whoever waits is cancelled, be it several times."""
+        while True:
+            try:
+                with anyio.CancelScope(shield=self.interrupted is not None):
+                    return await task.wait()
+            except anyio.get_cancelled_exc_class() as cancellation:
+                self.interrupted = cancellation
+                self.stop(self._overdue() if self._late() else self.order.interruption())
 
     def stop(self, stop: Stop) -> None:
         """Cancel the attempt; the first reason counts. Services are still closed, in limited time."""

@@ -153,11 +153,14 @@ def type_name(error: BaseException) -> str:
 def _stopped(ended: Ended, stop: Stop, words: _Words) -> Verdict:
     timed_out = stop.status is RunStatus.TIMED_OUT
     message = stop.message if ended.left is None else f"{stop.message}; {ended.left}"
+    partial = ended.returned if isinstance(ended.returned, JobResult) else JobResult()
     own = () if ended.error is None or is_cancellation(ended.error) else (ended.error,)
     outcome = _outcome(
         ended,
         stop.status,
         message=message,
+        processed=partial.processed,
+        errors=partial.errors,
         reason=stop.reason,
         error=words.overrun(message, ended.where) if timed_out else None,
         cleanup_errors=tuple(words.failure(error) for error in (*own, *ended.cleanup)),

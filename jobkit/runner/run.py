@@ -230,7 +230,7 @@ class Run:
         store, lease = self._environment.store, self._lease
 
         async def queue() -> bool:
-            await journal.write()
+            await journal.end()
             return await store.retry_later(lease, outcome, retry_at)
 
         return await self._patience.ask(queue, "queue a run again")
@@ -264,7 +264,7 @@ class Run:
         store, lease = self._environment.store, self._lease
 
         async def finish() -> RunRecord | None:
-            await journal.write()
+            await journal.end()
             return await store.finish(lease, outcome)
 
         try:
