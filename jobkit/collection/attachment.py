@@ -52,3 +52,8 @@ def detach() -> None:
         _attached.purge()
         _attached.pythonpath.undo()
         _attached = None
+
+
+def attached() -> ExtensionFinder | None:
+    """The finder of the project whose modules are importable now, or None."""
+    return _attached

@@ -173,3 +173,32 @@ def test_same(jobkit_run):
     assert jobkit_run(count).processed == 7
 """,
     )
+
+
+def test_a_test_may_load_the_project_or_another_one_itself(project: Path, tmp_path: Path) -> None:
+    """What the plugin holds stands in nobody's way, and is there again for the next test."""
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "jobkit.toml").touch()
+    passes(
+        project,
+        f"""
+from jobkit import Project
+from jobkit_ext.web.jobs.count import count
+
+def test_first(jobkit_run):
+    assert jobkit_run(count).processed == 7
+
+def test_own(jobkit_run):
+    with Project.load({str(project)!r}) as own:
+        assert list(own.jobs) == ["count", "where"]
+        assert jobkit_run("count").processed == 7
+
+def test_other():
+    with Project.load({str(other)!r}) as other:
+        assert not other.jobs
+
+def test_again(jobkit_run):
+    assert jobkit_run(count).processed == 7
+""",
+    )
