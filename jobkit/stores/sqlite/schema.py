@@ -14,11 +14,12 @@ from typing import Final
 from jobkit.exceptions import StoreError
 from jobkit.stores.base import SchemaStatus
 from jobkit.stores.migrations import Applied, Migration, migrations_for, pending
+from jobkit.stores.plain import clean_text
 from jobkit.stores.refusals import other_project
 from jobkit.stores.sqlite.connection import check_library, connect, connect_reader
 from jobkit.stores.sqlite.errors import locked, translated
 from jobkit.stores.sqlite.location import Location
-from jobkit.stores.values import clean_text, to_micros
+from jobkit.stores.values import to_micros
 
 APPLICATION_ID: Final = int.from_bytes(b"jobk", "big")
 """Stands in the head of every store's file, so that no other program's database is taken for one."""
