@@ -22,6 +22,11 @@ if TYPE_CHECKING:
 _loaded: Project | None = None
 
 
+def loaded_project() -> Project | None:
+    """The project that owns the job modules of this process, if one is loaded."""
+    return _loaded
+
+
 class Project:
     """Configuration and jobs of one folder; make one with :meth:`load`, let go of it with :meth:`close`.
 
@@ -74,17 +79,14 @@ class Project:
         if _loaded is not None:
             raise RuntimeError(f"the project in {_loaded.root} is loaded; call its close() first")
         from jobkit import collection
-        from jobkit.config import find_root, load_config
+        from jobkit.config import load_config, require_root
 
-        start = Path(path) if path is not None else Path.cwd()
-        root = find_root(start)
-        if root is None:
-            raise ConfigError(
-                f"there is no jobkit project in {start.absolute()} or above it",
-                code="JK202",
-                help="start one with an empty file jobkit.toml, or name its folder with -C DIR",
-            )
+        root = require_root(Path(path) if path is not None else Path.cwd())
         config = load_config(root, env=env, options=options or {})
+        importable = collection.attached()
+        if importable is not None and importable.root != str(config.root):
+            # No project is loaded: only the pytest plugin made the modules of another one importable.
+            collection.detach()
         collection.attach(config)
         try:
             single = collection.collect_job(config, only, remember=remember) if only is not None else None
@@ -119,6 +121,12 @@ class Project:
             collection.detach()
             _loaded = None
 
+    def release(self) -> None:
+        """Let another project be loaded while the modules of this one stay, as long as they can."""
+        global _loaded
+        if _loaded is self:
+            _loaded = None
+
     def __enter__(self) -> Self:
         return self
 
@@ -129,11 +137,9 @@ class Project:
 
     def open_store(self, *, read_only: bool = False) -> Store:
         """The run store that the configuration names; enter it to use it. Raises StoreError."""
-        from jobkit.stores.opening import open_store
+        from jobkit.stores.opening import store_of
 
-        return open_store(
-            self.config.scheduler.store, project=self.config.project.name, root=self.root, read_only=read_only
-        )
+        return store_of(self.config, read_only=read_only)
 
     # -- putting the two layers together ----------------------------------------------------------
 
@@ -144,6 +150,7 @@ class Project:
         fresh = {name: apply(spec, self.config) for name, spec in collected.jobs.items()}
         _check_services(fresh)
         self.proposed |= collected.jobs
+        _check_required_parameters(fresh)
         self._jobs = dict(sorted({**self._jobs, **fresh}.items()))
         self.complete = collected.complete
         self.errors[:] = collected.errors
@@ -247,6 +254,24 @@ def _check_services(jobs: dict[str, JobSpec]) -> None:
                 resolve(spec, available)
             except ServiceError as error:
                 jobs[name] = replace(spec, error=error)
+
+
+def _check_required_parameters(jobs: dict[str, JobSpec]) -> None:
+    """Warn of scheduled jobs whose runs would all be refused: nobody gives a value that they require."""
+    for name, spec in jobs.items():
+        if spec.times is None or not spec.enabled or spec.error is not None:
+            continue
+        missing = [item.name for item in spec.signature.parameters.parameters if item.required]
+        missing = [item for item in missing if item not in spec.parameters]
+        if missing:
+            warning = CollectionError(
+                f"job {name} has a schedule, and nothing gives its required parameter {missing[0]!r}",
+                code="JK512",
+                path=spec.path,
+                line=spec.line,
+                help=f"give it a default, or a value: [jobs.{name}] parameters = {{ {missing[0]} = … }}",
+            )
+            jobs[name] = replace(spec, warnings=(*spec.warnings, warning))
 
 
 def _as_one(errors: Iterable[ConfigError]) -> ConfigError:

@@ -72,6 +72,11 @@ def current() -> Collecting | None:
     return _stack.items[-1] if _stack.items else None
 
 
+def bodies() -> list[Collecting]:
+    """This thread's list of the modules whose bodies are executing, the innermost last; for the loader."""
+    return _stack.items
+
+
 @contextmanager
 def collecting(
     module: str, path: Path, *, accepts: bool = True, kinds: Sequence[ScheduleKind] | None = None

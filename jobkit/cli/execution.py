@@ -13,6 +13,7 @@ from jobkit.exceptions import JobkitError
 from jobkit.runner.leases import settle_dead
 from jobkit.runner.runner import Runner
 from jobkit.statuses import Trigger
+from jobkit.stores.opening import store_of
 
 if TYPE_CHECKING:
     from jobkit.cli.reporter import Reporter
@@ -47,7 +48,7 @@ class _Execution:
         self._begun = 0
 
     async def run(self) -> Outcome:
-        async with self._project.open_store() as store:
+        async with store_of(self._project.config) as store:
             await settle_dead(store)
             runner = Runner(
                 self._project.jobs,
@@ -90,7 +91,7 @@ class _Execution:
             )
             failed = not record.status.ok
         except JobkitError as error:
-            self._session.output.report(error)
+            self._reporter.report(error)
             self._outcome.refused.append(error)
             failed = True
         finally:

@@ -11,7 +11,6 @@ import marshal
 import os
 import sys
 import threading
-from importlib.abc import Loader
 from importlib.machinery import ModuleSpec, SourceFileLoader
 from importlib.util import MAGIC_NUMBER, cache_from_source
 from pathlib import Path
@@ -19,14 +18,18 @@ from types import CodeType, ModuleType
 from typing import TYPE_CHECKING
 
 from jobkit.exceptions import CollectionError
-from jobkit.registration import Collecting, collecting
+from jobkit.registration import Collecting, bodies
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from importlib.abc import Loader
     from importlib.readers import FileReader
 
     from jobkit.collection.permissions import Permissions
     from jobkit.schedules.base import ScheduleKind
+
+else:
+    Loader = object  # the module that holds it imports more than all of collection needs
 
 #: The largest source file that is read, in bytes.
 LARGEST = 8 * 1024 * 1024
@@ -56,9 +59,14 @@ class Executed:
         outside, self._thread.path = self._thread.path, path
         if self.watch is not None:
             self.watch(path)
+        collected = Collecting(name, _path(path), accepts, kinds=self.kinds)
+        stack = bodies()
+        depth = len(stack)
         try:
-            with collecting(name, _path(path), accepts=accepts, kinds=self.kinds) as collected:
-                execute(module)
+            stack.append(collected)
+            execute(module)
+            # No function is called here: a file may have set a trace function, and that may raise.
+            del stack[depth:]
             if sys.modules.get(name) is None:
                 raise CollectionError(
                     "the file took itself out of sys.modules, so nothing can import it",
@@ -75,6 +83,7 @@ class Executed:
             self.forget(inner)
             raise
         finally:
+            del stack[depth:]
             self._thread.inner, self._thread.path = outer, outside
             if self.watch is not None and outside is not None:
                 self.watch(outside)

@@ -25,12 +25,12 @@ def advice(error: ImportError, path: str, finder: ExtensionFinder) -> str | None
             "the files import each other: move what both need to a `_helpers.py`, or import in the function"
         )
     if isinstance(error, ModuleNotFoundError) and isinstance(error.name, str):
-        if error.name.partition(".")[0] == EXTENSIONS:
-            parent, _, part = error.name.rpartition(".")
-            return _closest(from_part(part), parent, finder)
+        parent, _, part = error.name.rpartition(".")
+        if parent in sys.modules:
+            return _closest(from_part(part), parent, path, finder)
         return _elsewhere(error.name, path, finder)
-    if (match := _NO_SUCH_NAME.search(text)) and match[2].partition(".")[0] == EXTENSIONS:
-        return _closest(match[1], match[2], finder)
+    if match := _NO_SUCH_NAME.search(text):
+        return _closest(match[1], match[2], path, finder)
     return None
 
 
@@ -55,15 +55,18 @@ def _elsewhere(name: str, path: str, finder: ExtensionFinder) -> str | None:
     return None
 
 
-def _closest(name: str, package: str, finder: ExtensionFinder) -> str | None:
-    """What there is in *package* that looks like *name*."""
+def _closest(name: str, package: str, path: str, finder: ExtensionFinder) -> str | None:
+    """What there is in the module *package* that looks like *name*."""
     module = sys.modules.get(package)
-    places = list(getattr(module, "__path__", None) or ())
-    names = [entry.removesuffix(SUFFIX) for place in places for entry in _entries(place)]
-    close = difflib.get_close_matches(name, names, n=1)
+    contents = vars(module) if module is not None else {}
+    places = [place for place in contents.get("__path__") or () if isinstance(place, str)]
+    names = {entry.removesuffix(SUFFIX) for place in places for entry in _entries(place)}
+    names |= {each for each in (*contents, *contents.get("__all__", ())) if isinstance(each, str)}
+    names.discard(os.path.basename(path).removesuffix(SUFFIX))
+    close = difflib.get_close_matches(name, sorted(names), n=1)
     if close:
         return f"did you mean `{close[0]}`?"
-    if places:
+    if places and package.partition(".")[0] == EXTENSIONS:
         shown = os.path.relpath(places[0], finder.root).replace(os.sep, "/")
         return f"there is no {name}{SUFFIX} in {shown}/"
     return None

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import builtins
 import importlib
+import itertools
 import os
 import signal
 import sys
@@ -126,10 +127,9 @@ class ProcessState:
             sys.modules = self._modules
             differ = True
         if sys.modules.get("jobkit.registration") is not self._registration:
-            for name, module in self._modules_were.items():
-                if name not in sys.modules or name.startswith("jobkit."):
-                    sys.modules[name] = module
+            sys.modules.update(self._modules_were)
             differ = True
+        self._note_modules()
         if sys.meta_path != self._finders:
             now = list(sys.meta_path)
             missing = [finder for finder in self._finders if finder not in now]
@@ -139,6 +139,12 @@ class ProcessState:
                 differ = True
             self._finders = list(sys.meta_path)
         return differ
+
+    def _note_modules(self) -> None:
+        """Remember what was imported since: new modules stand at the end."""
+        count = len(sys.modules) - len(self._modules_were)
+        if count > 0:
+            self._modules_were.update(itertools.islice(reversed(sys.modules.items()), count))
 
     def _filters_differ(self) -> bool:
         """Filters that hide warnings stay. One that makes errors of them would break other files."""

@@ -7,6 +7,7 @@ to the guard, because even ``str(error)`` can loop for ever.
 
 from __future__ import annotations
 
+import io
 import linecache
 import os
 import stat
@@ -23,6 +24,7 @@ from jobkit.collection.missing import advice
 from jobkit.durations import format_duration, parse_duration
 from jobkit.exceptions import CollectionError, JobkitError, relative_to
 from jobkit.redaction import Redactor
+from jobkit.sanitising import text_of
 
 LONGEST_MESSAGE = 500
 LONGEST_TRACEBACK = 16 * 1024
@@ -77,7 +79,8 @@ class Reporter:
         elif error.line is not None:
             line = error.line
         shown = self._redactor.show(message, LONGEST_MESSAGE, multiline=True)
-        return CollectionError(shown, code=error.code, path=path, line=line, help=error.help)
+        jobs = error.jobs if isinstance(error, CollectionError) else ()
+        return CollectionError(shown, code=error.code, path=path, line=line, help=error.help, jobs=jobs)
 
     def _of_ending(self, error: BaseException) -> tuple[str, str, str, None] | None:
         if isinstance(error, ImportLimit):
@@ -101,6 +104,10 @@ class Reporter:
         if isinstance(error, SyntaxError | ValueError) and (found := _undecodable(path)) is not None:
             reason, line = found
             help = "save the file as UTF-8, or name its encoding in the first line: # -*- coding: latin-1 -*-"
+            if "NUL" in reason:
+                help = (
+                    "restore the file, or save it as UTF-8; if it is no source, let its name not end in .py"
+                )
             return reason, "JK103", help, line
         if isinstance(error, SyntaxError):
             line = error.lineno if isinstance(error.lineno, int) and error.lineno > 0 else None
@@ -185,7 +192,9 @@ class Reporter:
 def _said(error: BaseException, *, whole: bool = False) -> str:
     """Class and message of *error*, of which only the first line with a word unless *whole*."""
     kind = "the import limit" if isinstance(error, ImportLimit) else type(error).__qualname__
-    text = str(error)
+    text = text_of(error)
+    if text == type(error).__name__:
+        text = ""  # what text_of says of an exception without a text
     if not whole:
         text = next((line.strip() for line in text[: 4 * LONGEST_MESSAGE].splitlines() if line.strip()), "")
     return f"{kind}: {text}" if text else kind
@@ -207,21 +216,26 @@ def _undecodable(path: str) -> tuple[str, int | None] | None:
     try:
         with open(path, "rb") as file:
             content = file.read(LARGEST + 1)
-            file.seek(0)
-            encoding = tokenize.detect_encoding(file.readline)[0]
-    except SyntaxError as error:
-        return f"the encoding of the file cannot be used: {error.msg}", 1
     except OSError:
         return None
-    if b"\0" in content:
-        line = content[: content.index(b"\0")].count(b"\n") + 1
-        return "the file holds a NUL byte, so it is no Python source", line
+    if b"\0" in content and not content.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return "the file holds a NUL byte, so it is no Python source", _line_of(content, content.index(b"\0"))
+    declared = None
+    encoding = "utf-8"
+    try:
+        encoding = tokenize.detect_encoding(io.BytesIO(content).readline)[0]
+    except SyntaxError as error:
+        declared = error.msg
     try:
         content.decode(encoding)
     except UnicodeDecodeError as error:
         byte = content[error.start]
         return (
             f"the file is not valid {encoding}: byte 0x{byte:02x} cannot be decoded",
-            content[: error.start].count(b"\n") + 1,
+            _line_of(content, error.start),
         )
-    return None
+    return (f"the encoding that the file declares cannot be used: {declared}", 1) if declared else None
+
+
+def _line_of(content: bytes, position: int) -> int:
+    return content.count(b"\n", 0, position) + 1

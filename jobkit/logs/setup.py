@@ -15,7 +15,7 @@ from typing import Any, TextIO
 
 from jobkit.logs.entry import Entry
 from jobkit.logs.output import Output
-from jobkit.redaction import Redactor, secrets_of
+from jobkit.redaction import SHORTEST_CONTENT, Redactor, secrets_of
 
 FORMATS = ("auto", "console", "json", "logfmt", "ecs")
 LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40, "critical": 50}
@@ -23,9 +23,11 @@ LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40, "critical": 50}
 #: Set on records that jobkit itself hands to ``logging``, so that they are not taken for a job's.
 OWN_RECORD = "jobkit_own"
 
+_MOST_REDACTORS = 64
+
 
 class State:
-    """What is in force; never changed, only replaced."""
+    """What is in force; replaced as a whole, never changed. Safe to use from any thread."""
 
     def __init__(
         self,
@@ -39,6 +41,7 @@ class State:
     ) -> None:
         self.level = LEVELS[level]
         self.redactor = Redactor((*secrets, *secrets_of(os.environ)))
+        self._redactors: dict[frozenset[str], Redactor] = {}
         self.now = now
         self._render = render
         self._output = output
@@ -50,8 +53,17 @@ class State:
         return self._output.lost if self._output is not None else 0
 
     def redactor_with(self, secrets: Collection[str]) -> Redactor:
-        """The redactor of this process, which also knows *secrets*."""
-        return Redactor((*self.redactor.secrets, *secrets)) if secrets else self.redactor
+        """A redactor that knows *secrets* besides those of this process."""
+        more = frozenset([text for text in secrets if len(text) >= SHORTEST_CONTENT]) - self.redactor.secrets
+        if not more:
+            return self.redactor
+        found = self._redactors.get(more)
+        if found is None:
+            # Runs of one project mostly have the same ones, and making a redactor takes longer than a run.
+            if len(self._redactors) >= _MOST_REDACTORS:
+                self._redactors.clear()
+            found = self._redactors[more] = Redactor(self.redactor.secrets | more)
+        return found
 
     def write(self, entry: Entry) -> None:
         """Write *entry* as one line."""

@@ -53,7 +53,7 @@ def walk(root: Path) -> list[str]:
     found = []
     with os.scandir(root / "extensions") as extensions:
         for extension in sorted(extensions, key=lambda entry: entry.name):
-            with os.scandir(os.path.join(extension.path, "jobs")) as files:
+            with os.scandir(f"{extension.path}/jobs") as files:
                 found += sorted(file.path for file in files if file.name.endswith(".py"))
     return found
 

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import signal
@@ -17,6 +18,9 @@ from typing import Any
 from jobkit import collection
 from jobkit.collection import Collected
 from jobkit.config import load_config
+
+# Imported now, so that no file with a short limit has to pay for it on a busy machine.
+importlib.import_module("jobkit.submit")
 
 
 def plain(result: Collected, root: Path) -> dict[str, Any]:
@@ -56,6 +60,8 @@ def become(user: int) -> None:
         "bytes": "x = '\x00'\n",
     }.items():
         (jobs / f"{name}.py").write_text(source, encoding="utf-8")
+    (jobs / "open.py").touch()
+    (jobs / "open.py").chmod(0o666)
     collection.collect(load_config(folder))
     collection.collect_job(load_config(folder), "fine")
     collection.detach()
@@ -70,13 +76,13 @@ def main() -> None:
         become(order["user"])
     root = Path(order["root"])
     config = load_config(root)
-    state = [os.getcwd(), sys.getrecursionlimit(), signal.getsignal(signal.SIGINT), list(sys.path)]
+    state = [Path.cwd(), sys.getrecursionlimit(), signal.getsignal(signal.SIGINT), list(sys.path)]
     for _ in range(order.get("times", 1)):
         if "job" in order:
             result = collection.collect_job(config, order["job"])
         else:
             result = collection.collect(config, remember=order.get("remember", True))
-        after = [os.getcwd(), sys.getrecursionlimit(), signal.getsignal(signal.SIGINT), list(sys.path)]
+        after = [Path.cwd(), sys.getrecursionlimit(), signal.getsignal(signal.SIGINT), list(sys.path)]
     print(
         json.dumps(
             {

@@ -87,7 +87,7 @@ class ProjectFolder:
         child = self.start(**order)
         out, err = child.communicate(timeout=90)
         assert child.returncode == 0, f"exit status {child.returncode}\n{out}\n{err}"
-        answer = json.loads(out)
+        answer: dict[str, Any] = json.loads(out)
         assert set(answer) >= {"errors"} or answer.get("unknown")
         answer["stderr"] = err
         return answer

@@ -88,7 +88,9 @@ def test_a_decorator_has_to_be_applied(project: ProjectFolder) -> None:
     path = project.file("extensions/web/jobs/work.py", source)
     error = only(project.collect().errors)
     assert (error.code, error.line) == ("JK109", 3)
-    path.write_text(source.replace("submit_job(s", "@submit_job(s").replace("\n\ndef", "\ndef"), encoding="utf-8")
+    path.write_text(
+        source.replace("submit_job(s", "@submit_job(s").replace("\n\ndef", "\ndef"), encoding="utf-8"
+    )
     result = project.collect()
     assert (result.errors, list(result.jobs)) == ([], ["work"])
 
@@ -120,7 +122,9 @@ def test_an_optional_import_may_fail(project: ProjectFolder) -> None:
     """A file that catches the failure of its helper is fine, and the helper leaves nothing behind."""
     project.file("extensions/web/jobs/_fast.py", "from . import _faster\nimport no_such_library\n")
     project.file("extensions/web/jobs/_faster.py")
-    source = "try:\n    from . import _fast\nexcept ImportError:\n    _fast = None\n" + JOB.format(name="work")
+    source = "try:\n    from . import _fast\nexcept ImportError:\n    _fast = None\n" + JOB.format(
+        name="work"
+    )
     project.file("extensions/web/jobs/work.py", source)
     result = project.collect()
     assert (result.errors, list(result.jobs)) == ([], ["work"])

@@ -1,5 +1,6 @@
 """What a file does to the process while it is imported harms no other file, and is undone."""
 
+# ruff: noqa: E501 - a row of a table stays on its line
 from __future__ import annotations
 
 import json
@@ -42,7 +43,10 @@ print(json.dumps(seen))
 """
 
 
-def witnessed(project: ProjectFolder, culprit: str) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+Answer = dict[str, Any]
+
+
+def witnessed(project: ProjectFolder, culprit: str) -> tuple[Answer, Answer, Answer]:
     """The answer of a collection with *culprit*, and what the witness saw without it and with it."""
     project.file(f"{JOBS}/witness.py", WITNESS + JOB.format(name="witness"))
     before = json.loads(only(project.collect_alone()["files"])["printed"])
@@ -260,7 +264,9 @@ class TestOtherThreads:
             "results = []\nthread = threading.Thread(target=later)\nthread.start()\n"
         )
         project.file(f"{JOBS}/a_first.py", thread + JOB.format(name="first"))
-        project.file(f"{JOBS}/slow.py", "import time\ntime.sleep(0.05)\nready = True\n" + JOB.format(name="slow"))
+        project.file(
+            f"{JOBS}/slow.py", "import time\ntime.sleep(0.05)\nready = True\n" + JOB.format(name="slow")
+        )
         script = (
             "import sys\nfrom pathlib import Path\nfrom jobkit import collection\n"
             "from jobkit.config import load_config\n"

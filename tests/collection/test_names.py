@@ -107,6 +107,19 @@ def test_one_identifier_in_two_normal_forms_is_one_module(project: ProjectFolder
     assert sys.modules["jobkit_ext.web.jobs.été"] is sys.modules[f"jobkit_ext.web.jobs.{stored}"]
 
 
+def test_the_same_for_folders(project: ProjectFolder) -> None:
+    """An extension or a package inside it may be stored in the other normal form too."""
+    stored = unicodedata.normalize("NFD", "été")
+    project.file(f"extensions/{stored}/lib/outil.py", "REPONSE = 42\n")
+    project.job("work", f"extensions/{stored}/jobs/work.py")
+    project.file(
+        "extensions/web/jobs/other.py", "from jobkit_ext.été.lib import outil\n" + JOB.format(name="other")
+    )
+    result = project.collect()
+    assert (result.errors, sorted(result.jobs)) == ([], ["other", "work"])
+    assert sys.modules["jobkit_ext.web.jobs.other"].outil is sys.modules[f"jobkit_ext.{stored}.lib.outil"]
+
+
 def test_equal_file_names_in_two_extensions_are_two_files(project: ProjectFolder) -> None:
     """With ``jobs/__init__.py`` in one, both, or none: each file is collected once, under its own path."""
     for extension in ("blog", "mail", "shop"):
@@ -135,7 +148,7 @@ def test_init_files_are_executed_once_where_there_are_some(project: ProjectFolde
 
 
 def test_data_lies_beside_the_code(project: ProjectFolder) -> None:
-    """``__file__`` is the real path, and ``importlib.resources`` finds files of folders without ``__init__``."""
+    """``__file__`` is the real path; ``importlib.resources`` needs no ``__init__`` either."""
     project.file("extensions/web/jobs/rows.txt", "three")
     project.file("extensions/web/texts/rows.txt", "four")
     source = (
@@ -162,8 +175,10 @@ def test_modules_can_be_debugged(project: ProjectFolder) -> None:
 @pytest.mark.parametrize("alone", [False, True])
 def test_a_module_has_what_modules_have(project: ProjectFolder, alone: bool) -> None:
     """Loaded directly or by the import system, it carries the same attributes."""
-    names = "__name__ __package__ __file__ __cached__ __spec__ __loader__ __doc__".split()
-    source = f"import json\nSEEN = {{name: str(globals()[name]).partition(' object at')[0] for name in {names}}}\n"
+    names = ["__name__", "__package__", "__file__", "__cached__", "__spec__", "__loader__", "__doc__"]
+    source = (
+        f"import json\nSEEN = {{name: str(globals()[name]).partition(' object at')[0] for name in {names}}}\n"
+    )
     source += "PARENT = __spec__.parent\n"
     source += "print(json.dumps([SEEN, PARENT]))\n"
     project.file("extensions/web/jobs/work.py", source + JOB.format(name="work"))
@@ -222,6 +237,18 @@ def test_bytecode_that_others_could_write_is_not_executed(
     compiled.chmod(0o666)
     assert project.collect().jobs["work"].description == "Do work."
     assert compiled.stat().st_mode & 0o022 == 0
+
+
+@pytest.mark.parametrize(
+    "name", ["%2E%2E.secret", "web.%2E%2E.%2E%2E.secret", "web/../../secret", "web.jobs.\0"]
+)
+def test_no_name_leads_out(project: ProjectFolder, name: str) -> None:
+    """A part of a name is one entry of a folder, whatever it is made of."""
+    project.job("work")
+    project.file("secret.py")
+    collection.attach(project.config)
+    with pytest.raises(ModuleNotFoundError):
+        importlib.import_module(f"jobkit_ext.{name}")
 
 
 def test_names_are_gone_after_detaching(project: ProjectFolder) -> None:

@@ -29,7 +29,7 @@ def follow_advice(project: ProjectFolder, command: str | None) -> None:
 
 @pytest.mark.parametrize("path", [f"{JOBS}/evil.py", JOBS, "extensions/web", "extensions", "."])
 def test_what_everybody_may_write_to_is_refused(project: ProjectFolder, path: str) -> None:
-    """File, folder, the root itself: one error (JK150), nothing below it is executed, and ``chmod`` mends it."""
+    """File, folder, the root: one error (JK150), nothing below is executed, and ``chmod`` mends it."""
     project.job("other", "extensions/mail/jobs/other.py")
     project.job("evil")
     config = project.config  # which would not be read from a folder of that kind either
@@ -153,7 +153,7 @@ def test_unreadable_files_harm_only_themselves(open_project: ProjectFolder) -> N
     errors = {error["path"]: error["code"] for error in answer["errors"]}
     assert errors == dict.fromkeys((f"{JOBS}/file.py", "extensions/mail/jobs", "extensions/shop"), "JK152")
     for error in answer["errors"]:
-        os.chmod(open_project.root / error["path"], 0o755)
+        (open_project.root / error["path"]).chmod(0o755)
     assert as_nobody(open_project)["errors"] == []
 
 

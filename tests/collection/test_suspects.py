@@ -68,7 +68,7 @@ def test_a_file_that_was_interrupted_by_chance_is_cleared(project: ProjectFolder
     """Somebody killed the process while it imported a healthy file: the file works at the next start."""
     fifo = project.root / "ready"
     os.mkfifo(fifo)
-    slow = f"import os\nif os.path.exists({str(fifo)!r}):\n    open({str(fifo)!r}, 'wb').close()\n    import time\n"
+    slow = f"import os, time\nif os.path.exists({str(fifo)!r}):\n    open({str(fifo)!r}, 'wb').close()\n"
     project.file(f"{JOBS}/slow.py", slow + "    time.sleep(1000)\n" + JOB.format(name="slow"))
     child = project.start()
     with fifo.open("rb"):
@@ -91,9 +91,7 @@ def test_a_file_that_kills_only_here_is_believed_the_second_time(project: Projec
     assert list(answer["jobs"]) == ["work"]
 
 
-def test_a_file_that_never_lets_go_is_named(
-    project: ProjectFolder, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_file_that_never_lets_go_is_named(project: ProjectFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     """A call into C that does not come back is out of reach of the limit; at the next start it has a name."""
     monkeypatch.setattr(suspects, "_STARTING", 1.0)
     project.file("jobkit.toml", '[project]\nimport_timeout = "50ms"\n')
@@ -114,7 +112,9 @@ def test_a_file_that_never_lets_go_is_named(
 def test_deleting_the_verdicts_tries_again(project: ProjectFolder) -> None:
     """As the error says, for a file whose surroundings have changed."""
     setting = project.root / "allowed"
-    source = f"import os\nif not os.path.exists({str(setting)!r}):\n    os._exit(1)\n" + JOB.format(name="work")
+    source = f"import os\nif not os.path.exists({str(setting)!r}):\n    os._exit(1)\n" + JOB.format(
+        name="work"
+    )
     project.file(f"{JOBS}/work.py", source)
     dies(project)
     error = only(project.collect_alone()["errors"])

@@ -191,14 +191,14 @@ def test_a_name_that_is_no_text_is_an_error(project: ProjectFolder) -> None:
         file.write(b"raise RuntimeError('executed')\n")
     error = only(project.collect().errors)
     assert error.code == "JK154"
-    os.rename(strange, project.root / JOBS / "_café.py")
+    Path(os.fsdecode(strange)).rename(project.root / JOBS / "_café.py")
     assert warnings_of(project) == {}
 
 
 def test_an_extension_whose_name_is_no_text(project: ProjectFolder) -> None:
     """The same for a folder."""
     project.job("work")
-    os.makedirs(os.fsencode(project.root / "extensions") + b"/caf\xe9/jobs")
+    (project.root / os.fsdecode(b"extensions/caf\xe9/jobs")).mkdir(parents=True)
     assert only(project.collect().errors).code == "JK154"
 
 

@@ -120,6 +120,7 @@ def test_a_sample_of_each_field_is_confirmed(index: int) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("index", range(6), ids=[field.name for field in FIELDS])
 def test_every_form_of_each_field_is_confirmed(index: int) -> None:
     """Each number, range, step and name of the field: about 260,000 texts in all."""

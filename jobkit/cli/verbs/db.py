@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 import click
 
 from jobkit.cli.command import SETTINGS, verb
-from jobkit.cli.reading import configuration, store_of
+from jobkit.cli.reading import configuration
 from jobkit.cli.render.header import header, place
 from jobkit.cli.render.text import count
 from jobkit.cli.session import Session
 from jobkit.config import Config
+from jobkit.stores.opening import store_of
 
 if TYPE_CHECKING:
     from jobkit.stores.base import SchemaStatus, Store
