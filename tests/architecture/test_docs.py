@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import posixpath
 import re
 import runpy
@@ -82,8 +83,28 @@ def test_the_navigation_names_every_page(root: Path, tree: list[Path]) -> None:
     assert sorted(listed) == sorted(set(pages) - {Path("index.md")})
 
 
-def test_the_error_reference_is_current(root: Path) -> None:
-    """docs/reference/errors.md says what the pages in jobkit/codes say."""
-    command = [sys.executable, "docs/errors.py", "--check"]
-    check = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+@pytest.mark.parametrize("script", ["errors", "configuration"])
+def test_generated_pages_are_current(script: str, root: Path) -> None:
+    """reference/errors.md and configuration.md say what the code, and the pages of the codes, say."""
+    command = [sys.executable, f"docs/{script}.py", "--check"]
+    check = subprocess.run(
+        command,
+        cwd=root,
+        env={**os.environ, "PYTHONPATH": str(root)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert check.returncode == 0, check.stdout + check.stderr
+
+
+def test_a_stale_page_is_found(root: Path, tmp_path: Path) -> None:
+    """The check bites: beside a page of another time the script says so."""
+    (tmp_path / "docs" / "reference").mkdir(parents=True)
+    (tmp_path / "docs" / "configuration.py").write_text((root / "docs" / "configuration.py").read_text())
+    (tmp_path / "docs" / "reference" / "configuration.md").write_text("# Of yesterday")
+    command = [sys.executable, str(tmp_path / "docs" / "configuration.py"), "--check"]
+    environ = {**os.environ, "PYTHONPATH": str(root)}
+    check = subprocess.run(command, env=environ, capture_output=True, text=True, check=False)
+    assert check.returncode == 1, check.stderr
+    assert "docs/reference/configuration.md is out of date" in check.stdout

@@ -19,7 +19,9 @@ class PublishSite(Job):
     name = "publish_site"
     description = "Build the whole site from the docs: ingest, render, sitemap, robots, llms.txt, link check"
     schedule = "0 0 4 * * *"
-    run_on_startup = True  # a proposal: where operators say `enabled = true`, a new machine has the site at once
+    run_on_startup = (
+        True  # proposed: where operators say `enabled = true`, a new machine has the site at once
+    )
     tags = ["content", "nightly"]
     timeout = "10m"
 
