@@ -67,6 +67,8 @@ class JobView:
 
     def to_json(self) -> dict[str, Any]:
         """The item of ``list``."""
+        from jobkit.cli.standing import why
+
         spec = self.spec
         return {
             "name": spec.name,
@@ -77,6 +79,7 @@ class JobView:
             "enabled": spec.enabled,
             "enabled_by": self.enabled_by,
             "scheduled": self.scheduled,
+            "why": why(self),
             "tags": list(spec.tags),
             "source": self.source,
             "error": spec.error.to_json(self.config.root) if spec.error is not None else None,
@@ -87,13 +90,12 @@ class JobView:
 
     def to_full_json(self) -> dict[str, Any]:
         """The data of ``show``: the item of ``list``, and everything else that is known."""
-        from jobkit.cli.standing import Startup, change_of, why
+        from jobkit.cli.standing import Startup, change_of
 
         spec, root = self.spec, self.config.root
         change, startup = change_of(self), Startup.of(self)
         return {
             **self.to_json(),
-            "why": why(self),
             "changed": to_plain_change(change) if change is not None else None,
             "startup": {"on": startup.on, "why": startup.why, "place": startup.place},
             "module": spec.module,

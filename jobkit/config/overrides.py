@@ -198,8 +198,10 @@ def _give_to_owner(path: Path, model: Path) -> None:
 
 
 def _sync(folder: Path) -> None:
-    """The new name survives a power failure too."""
-    if os.name == "posix":
+    """The new name survives a power failure too, where the file system can promise that."""
+    if os.name != "posix":
+        return
+    with contextlib.suppress(OSError):  # the change is made, and readers see it
         descriptor = os.open(folder, os.O_RDONLY)
         try:
             os.fsync(descriptor)

@@ -94,6 +94,7 @@ class Job(Shape):
     enabled: bool
     enabled_by: str
     scheduled: bool
+    why: str
     tags: list[str]
     source: str
     error: Error | None
@@ -159,7 +160,6 @@ class FullJob(Job):
     policies: Policies
     origins: dict[str, Origin]
     runs: list[Run]
-    why: str
     changed: Changed | None
     startup: Startup
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import stat
 import subprocess
@@ -173,6 +174,52 @@ def test_a_draft_that_fails_is_removed(tree: Tree, monkeypatch: pytest.MonkeyPat
             override(path, "cleanup", enabled=True, change=WHO)
     assert path.read_bytes() == before
     assert list(path.parent.iterdir()) == [path]
+
+
+def test_what_root_writes_belongs_to_the_owner(tree: Tree) -> None:
+    """A new file goes to the folder's owner, a replaced one stays its owner's: their scheduler reads it."""
+    folder = tree.root / "services/scheduler"
+    folder.mkdir(parents=True)
+    owner, other = (12_345, 23_456) if os.geteuid() == 0 else (os.geteuid(), os.geteuid())
+    os.chown(folder, owner, -1)
+    path = overrides_path(tree.root, None)
+    override(path, "cleanup", enabled=False, change=WHO)
+    assert path.stat().st_uid == owner
+    os.chown(path, other, -1)
+    override(path, "cleanup", enabled=True, change=WHO)
+    assert path.stat().st_uid == other
+
+
+def test_a_folder_that_stays_locked_is_one_error(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
+    """JK216 when the other writer does not come to an end; when it has, the change is made."""
+    path = overrides_path(tree.root, None)
+    override(path, "cleanup", enabled=False, change=WHO)
+    monkeypatch.setattr("jobkit.config.overrides._PATIENCE", 0.0)
+    holder = os.open(path.parent, os.O_RDONLY)
+    fcntl.flock(holder, fcntl.LOCK_EX)
+    try:
+        with pytest.raises(ConfigError, match="another process has been writing it"):
+            override(path, "cleanup", enabled=True, change=WHO)
+    finally:
+        os.close(holder)
+    override(path, "cleanup", enabled=True, change=WHO)
+    assert read(path)["jobs"]["cleanup"]["enabled"] is True
+
+
+@pytest.mark.parametrize(
+    ("value", "found"),
+    [
+        (None, None),
+        ("ada", None),
+        ({}, Change()),
+        ({"by": 7, "at": "soon", "reason": ["x"]}, Change()),
+        ({"by": "a\x1b[31m", "at": "2026-11-22T13:04:08"}, Change("a\\x1b[31m")),
+        ({"at": datetime(2026, 11, 22, tzinfo=UTC)}, Change(at=datetime(2026, 11, 22, tzinfo=UTC))),
+    ],
+)
+def test_an_entry_by_another_hand_is_read_with_care(value: object, found: Change | None) -> None:
+    """What is not as we write it counts as not known; control characters are made visible."""
+    assert Change.of(value) == found
 
 
 WRITER = """
