@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     empty=None,
     examples=[
         ("jobkit config show", "every value, and the line that decided it"),
-        ("jobkit --env production config show scheduler", "one table, in an environment"),
+        ("jobkit config show scheduler --env production", "one table, in an environment"),
         ("jobkit config show jobs.cleanup", "what is said about a job"),
     ],
 )
@@ -116,13 +116,13 @@ def diff(session: Session, left: str, right: str) -> None:
 
 @verb(
     "schema",
-    examples=[
-        ("jobkit config schema > jobkit.schema.json", "for editors: complete, check, explain while typing"),
-        ("#:schema jobkit.schema.json", "the first line of jobkit.toml then"),
-    ],
+    examples=[("jobkit config schema > jobkit.schema.json", "for editors, which then check while one types")],
 )
 def schema(session: Session) -> None:
-    """Print the JSON Schema of configuration files; needs no project."""
+    """Print the JSON Schema of configuration files; needs no project.
+
+    Editors find it by the first line of a file: #:schema jobkit.schema.json
+    """
     from jobkit.cli.output import encode
     from jobkit.config.json_schema import json_schema
 

@@ -13,7 +13,7 @@ from jobkit.cli.session import Session
     examples=[
         ("jobkit disable cleanup_old_records", "here, where no environment is chosen"),
         (
-            "jobkit --env production disable cleanup --reason 'mail is down'",
+            "jobkit disable cleanup --env production --reason 'mail is down'",
             "in one environment, and why",
         ),
     ],

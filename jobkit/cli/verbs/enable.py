@@ -13,7 +13,7 @@ from jobkit.cli.session import Session
     examples=[
         ("jobkit enable cleanup_old_records", "here, where no environment is chosen"),
         (
-            "jobkit --env production enable cleanup --reason 'mail is back'",
+            "jobkit enable cleanup --env production --reason 'mail is back'",
             "in one environment, and why",
         ),
     ],
