@@ -203,7 +203,7 @@ def test_strict_makes_warnings_errors(cli: CommandLine) -> None:
 
 
 def test_a_schedule_with_both_day_fields_is_remarked_on(cli: CommandLine) -> None:
-    """JK317 quotes both fields and says which rule holds; with one of them `*`, as its page says, it is gone."""
+    """JK317 quotes both fields and the rule that holds; with `*` in one, as its page says, it is gone."""
     job = "from jobkit import submit_job\n\n@submit_job(schedule='0 0 6 {day} * 1')\ndef report(ctx): ...\n"
     cli.file("extensions/web/jobs/report.py", job.format(day="1"))
     ended = cli("check")
