@@ -65,6 +65,12 @@ class JobView:
         """What decided *option*."""
         return self.spec.origins.get(option, DEFAULT)
 
+    def parameter_origin(self, name: str) -> Origin:
+        """What decided the value of one parameter that configuration sets."""
+        said = self.config.job(self.spec.name).get("parameters")
+        part = said.at((name,)) if said is not None else None
+        return part.origin if part is not None else self.origin("parameters")
+
     def to_json(self) -> dict[str, Any]:
         """The item of ``list``."""
         from jobkit.cli.standing import why

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
 
+from tests.cli.golden import FORMS, check_screen, each_form, environ_of
 from tests.cli.harness import CommandLine
 from tests.cli.shapes import checked
 
@@ -268,3 +270,37 @@ def test_schema_needs_no_project(anywhere: CommandLine) -> None:
     assert ended.code == 0, ended.err
     assert json.loads(ended.out)["title"] == "jobkit configuration"
     assert checked(anywhere("config", "schema", "--json")).data == json.loads(ended.out)
+
+
+SCREENS = {
+    "config-diff": ["config", "diff", "staging", "production"],
+    "config-explain-layers": ["--env", "production", "config", "explain", "cleanup"],
+    "config-show-layers": ["--env", "staging", "config", "show", "scheduler.timezone", "jobs"],
+    "list-off": ["--env", "production", "list"],
+    "show-off": ["--env", "production", "show", "cleanup"],
+    "check-notes": ["check"],
+}
+
+
+@each_form
+@pytest.mark.parametrize("name", SCREENS)
+def test_screen(name: str, form: str, seven: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is seen of a project in which all layers speak, to the letter."""
+    if name == "check-notes":
+        seven.file(JOB, CODE.replace('queue="code"', "run_on_startup=True"))
+        seven.file("services/scheduler/config.toml", '[scheduler]\nunlisted = "ignore"\n')
+        seven.file("jobkit.toml", "")
+        monkeypatch.delenv("JOBKIT__JOBS__CLEANUP__QUEUE")
+        monkeypatch.delenv("JOBKIT__JOBS__CLEANUP__PARAMETERS__DAYS")
+    monkeypatch.setattr("jobkit.cli.verbs.check.version", lambda: "1.2.3")
+    monkeypatch.setattr("platform.python_version", lambda: "3.11.7")
+    for variable, value in environ_of(form):
+        monkeypatch.setenv(variable, value)
+    encoding = "utf-8" if FORMS[form].unicode else "ascii"
+    ended = seven(*SCREENS[name], encoding=encoding)
+    assert ended.code == 0, ended.err
+
+    def normalise(text: str) -> str:
+        return re.sub(r"in \d+\.\d\ds( ?)", r"in 0.12s\1", text)
+
+    check_screen(name, form, ended.out, normalise)

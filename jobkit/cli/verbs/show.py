@@ -127,9 +127,10 @@ def _next(view: JobView) -> list[str]:
 def _parameters(view: JobView) -> list[str]:
     schema = view.spec.signature.parameters
     lines = [schema.describe()] if schema.parameters or schema.accepts_any else ["none"]
-    if view.spec.parameters:
-        names = ", ".join(sorted(view.spec.parameters))
-        lines.append(f"  {names} set by {origin_text(view.origin('parameters'), view)}")
+    places: dict[str, list[str]] = {}
+    for name in sorted(view.spec.parameters):
+        places.setdefault(origin_text(view.parameter_origin(name), view), []).append(name)
+    lines += [f"  {', '.join(names)} set by {place}" for place, names in places.items()]
     return lines
 
 
