@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 
 #: Heading → verb → what it does. Each verb lives in ``jobkit.cli.verbs.<verb>`` as ``command``.
 VERBS = {
+    "Begin": {
+        "init": "A new project, ready to run",
+        "new": "A new job file and its test",
+    },
     "Look": {
         "list": "The jobs, one line each",
         "show": "Everything about one job",

@@ -213,7 +213,26 @@ class Topic(Shape):
     title: str
 
 
+class ScaffoldFile(Shape):
+    path: str
+    state: Literal["created", "planned", "kept"]
+    purpose: str
+
+
+class Scaffold(Shape):
+    root: str
+    dry_run: bool
+    files: list[ScaffoldFile]
+    next: list[str]
+
+
+class JobScaffold(Scaffold):
+    job: str
+
+
 _DATA: dict[str, Any] = {
+    "init": Scaffold | None,
+    "new.job": JobScaffold | None,
     "list": list[Job],
     "show": FullJob | None,
     "check": Check | None,

@@ -25,6 +25,8 @@ SCREENS = {
     "dry-run": (["run", "--ext", "web", "--tag", "nightly", "--dry-run"], 0),
     "unknown-job": (["run", "cleanup_old_record"], 4),
     "db-status": (["db", "status"], 0),
+    "init": (["init", "demo", "--dry-run"], 0),
+    "new-job": (["new", "job", "extensions/web/jobs/sessions.py", "--dry-run"], 0),
     "explain": (["explain", "JK802"], 0),
     "help-exit-codes": (["help", "exit-codes"], 0),
 }
