@@ -37,9 +37,10 @@ VERBS = {
     "Look back": {
         "history": "What ran, newest first",
         "logs": "What a run wrote",
+        "stats": "How the runs of each job went, in figures",
     },
     "Look after": {
-        "db": "The store: status, upgrade",
+        "db": "The store: status, upgrade, prune, export",
     },
     "Learn": {
         "explain": "The long text of an error code",

@@ -213,6 +213,42 @@ class Topic(Shape):
     title: str
 
 
+class Durations(Shape):
+    p50: int
+    p95: int
+    max: int
+
+
+class Statistics(Shape):
+    job: str
+    extension: str
+    runs: int
+    success_rate: float | None
+    succeeded: int
+    failed: int
+    timed_out: int
+    cancelled: int
+    lost: int
+    skipped: int
+    duration_ms: Durations | None
+    processed: int
+    errors: int
+    first_at: Instant | None
+    last_at: Instant | None
+
+
+class Pruned(Shape):
+    store: str
+    before: Instant
+    runs: int
+    dry_run: bool
+
+
+class Exported(Shape):
+    path: str
+    runs: int
+
+
 class ScaffoldFile(Shape):
     path: str
     state: Literal["created", "planned", "kept"]
@@ -231,6 +267,9 @@ class JobScaffold(Scaffold):
 
 
 _DATA: dict[str, Any] = {
+    "stats": list[Statistics],
+    "db.prune": Pruned | None,
+    "db.export": Exported | None,
     "init": Scaffold | None,
     "new.job": JobScaffold | None,
     "list": list[Job],
