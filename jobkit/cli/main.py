@@ -40,6 +40,7 @@ VERBS = {
         "stats": "How the runs of each job went, in figures",
     },
     "Look after": {
+        "doctor": "Is everything set up? How to mend it",
         "db": "The store: status, upgrade, prune, export",
     },
     "Learn": {

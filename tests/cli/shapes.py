@@ -249,6 +249,14 @@ class Exported(Shape):
     runs: int
 
 
+class Finding(Shape):
+    check: str
+    status: Literal["ok", "warn", "fail"]
+    message: str
+    help: str | None
+    code: str | None
+
+
 class ScaffoldFile(Shape):
     path: str
     state: Literal["created", "planned", "kept"]
@@ -267,6 +275,7 @@ class JobScaffold(Scaffold):
 
 
 _DATA: dict[str, Any] = {
+    "doctor": list[Finding],
     "stats": list[Statistics],
     "db.prune": Pruned | None,
     "db.export": Exported | None,

@@ -152,10 +152,10 @@ def test_explain_prints_the_page(anywhere: CommandLine) -> None:
 
 def test_explain_of_an_unknown_code(anywhere: CommandLine) -> None:
     """JK804: an unknown code is a usage error that names the closest."""
-    ended = anywhere("explain", "JK8011")
+    ended = anywhere("explain", "JK9011")
     assert ended.code == 4
     assert "error[JK804]" in ended.err
-    assert "did you mean 'JK801'?" in ended.err
+    assert "did you mean 'JK901'?" in ended.err
 
 
 def test_help_of_topics_and_verbs(anywhere: CommandLine) -> None:
