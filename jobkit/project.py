@@ -21,6 +21,11 @@ if TYPE_CHECKING:
 _loaded: Project | None = None
 
 
+def loaded_project() -> Project | None:
+    """The project that owns the job modules of this process, if one is loaded."""
+    return _loaded
+
+
 class Project:
     """Configuration and jobs of one folder; make one with :meth:`load`, let go of it with :meth:`close`.
 
@@ -82,6 +87,10 @@ class Project:
                 help="start one with an empty file jobkit.toml, or name its folder with -C DIR",
             )
         config = load_config(root, env=env, options=options or {})
+        importable = collection.attached()
+        if importable is not None and importable.root != str(config.root):
+            # No project is loaded: only the pytest plugin made the modules of another one importable.
+            collection.detach()
         collection.attach(config)
         try:
             single = collection.collect_job(config, only, remember=remember) if only is not None else None
@@ -116,6 +125,12 @@ class Project:
             collection.detach()
             _loaded = None
 
+    def release(self) -> None:
+        """Let another project be loaded while the modules of this one stay, as long as they can."""
+        global _loaded
+        if _loaded is self:
+            _loaded = None
+
     def __enter__(self) -> Self:
         return self
 
@@ -129,7 +144,11 @@ class Project:
         from jobkit.stores.opening import open_store
 
         return open_store(
-            self.config.scheduler.store, project=self.config.project.name, root=self.root, read_only=read_only
+            self.config.scheduler.store,
+            project=self.config.project.name,
+            root=self.root,
+            read_only=read_only,
+            trust_permissions=self.config.project.trust_permissions,
         )
 
     # -- putting the two layers together ----------------------------------------------------------
@@ -140,6 +159,7 @@ class Project:
 
         fresh = {name: apply(spec, self.config) for name, spec in collected.jobs.items()}
         _check_services(fresh)
+        _check_required_parameters(fresh)
         self._jobs = dict(sorted({**self._jobs, **fresh}.items()))
         self.complete = collected.complete
         self.errors[:] = collected.errors
@@ -228,6 +248,24 @@ def _check_services(jobs: dict[str, JobSpec]) -> None:
                 resolve(spec, available)
             except ServiceError as error:
                 jobs[name] = replace(spec, error=error)
+
+
+def _check_required_parameters(jobs: dict[str, JobSpec]) -> None:
+    """Warn of scheduled jobs whose runs would all be refused: nobody gives a value that they require."""
+    for name, spec in jobs.items():
+        if spec.times is None or not spec.enabled or spec.error is not None:
+            continue
+        missing = [item.name for item in spec.signature.parameters.parameters if item.required]
+        missing = [item for item in missing if item not in spec.parameters]
+        if missing:
+            warning = CollectionError(
+                f"job {name} has a schedule, and nothing gives its required parameter {missing[0]!r}",
+                code="JK512",
+                path=spec.path,
+                line=spec.line,
+                help=f"give it a default, or a value: [jobs.{name}] parameters = {{ {missing[0]} = … }}",
+            )
+            jobs[name] = replace(spec, warnings=(*spec.warnings, warning))
 
 
 def _as_one(errors: Iterable[ConfigError]) -> ConfigError:

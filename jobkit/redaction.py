@@ -280,7 +280,7 @@ def _passwords(text: str) -> Iterator[str]:
 
 _SHORTEST_SCHEME = len("basic ") + SHORTEST_CONTENT
 _SIGN = re.compile(
-    r"(?:pass|pwd|secret|token|key|cred|auth|cookie|bearer|jwt|otp)[\w.-]{0,64}"
+    r"(?:pass|pwd|secret|token|key|cred|auth|cookie|bearer|jwt|otp)[\w.-]{0,64}+"
     r"(?P<quote>(?:\\?[\"'])?)[ \t]{0,8}(?P<sign>=>|[=:])[ \t]{0,8}",
     re.IGNORECASE,
 )
@@ -334,8 +334,10 @@ def _mask_pairs(text: str) -> str:
 def _secret_span(text: str, sign: re.Match[str]) -> tuple[int, int] | None:
     """From where to where the value after *sign* is to be masked; None if it is no secret."""
     key = _KEY.search(text[max(sign.start() - 64, 0) : sign.start("quote")])
+    if key is None or not looks_secret(key[0]):
+        return None
     value = _VALUE.match(text, sign.end())
-    if key is None or value is None or not looks_secret(key[0]):
+    if value is None:
         return None
     if value["open"]:
         end = _STRING_ENDS[value["open"][-1]].match(text, value.end())

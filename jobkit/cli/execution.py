@@ -9,6 +9,7 @@ import anyio
 
 from jobkit.cli.interruption import Interruption
 from jobkit.cli.plan import Manner, Order, Outcome
+from jobkit.cli.reading import store_of
 from jobkit.exceptions import JobkitError
 from jobkit.runner.leases import settle_dead
 from jobkit.runner.runner import Runner
@@ -47,7 +48,7 @@ class _Execution:
         self._begun = 0
 
     async def run(self) -> Outcome:
-        async with self._project.open_store() as store:
+        async with store_of(self._project.config) as store:
             await settle_dead(store)
             runner = Runner(
                 self._project.jobs,
@@ -90,7 +91,7 @@ class _Execution:
             )
             failed = not record.status.ok
         except JobkitError as error:
-            self._session.output.report(error)
+            self._reporter.report(error)
             self._outcome.refused.append(error)
             failed = True
         finally:

@@ -172,7 +172,7 @@ def _no_such_verb(name: str, verbs: list[str]) -> JobkitError:
 
     guess = closest(name, verbs)
     return UsageError(
-        f"there is no verb {name!r}",
+        f"there is no verb {name[:60]!r}",
         help=f"did you mean `jobkit {guess}`?" if guess else "`jobkit --help` lists the verbs",
     )
 
@@ -187,4 +187,8 @@ def main() -> NoReturn:
     """The console script: execute the process's command line and end the process."""
     from jobkit.cli.ending import end_process
 
+    if None in (sys.stdin, sys.stdout, sys.stderr):
+        from jobkit.cli.streams import open_missing_descriptors
+
+        open_missing_descriptors()
     end_process(run(sys.argv[1:], for_good=True))

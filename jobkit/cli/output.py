@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import select
 import threading
 from collections.abc import Iterable
@@ -13,9 +14,12 @@ from typing import Any, TextIO
 from jobkit.cli.render.terminal import Terminal, detect
 from jobkit.cli.streams import Streams
 from jobkit.exceptions import JobkitError
+from jobkit.sanitising import escape_controls
 
 #: What an answer's data is while there is none.
 NOTHING = object()
+
+_COLOURS = re.compile(r"(\x1b\[[0-9;]*m)")
 
 # Signs of our own texts, for streams that cannot encode them; each takes one column, as they do.
 _TWINS = str.maketrans({"…": "~", "·": "-", "–": "-", "→": ">", "✗": "x", "“": '"', "”": '"', "’": "'"})
@@ -49,7 +53,7 @@ class Output:
     def lines(self, lines: Iterable[str]) -> None:
         """Text for people; nothing with ``--json``, where the answer is an object."""
         if not self.json:
-            self._write("".join(f"{line}\n" for line in lines))
+            self._write("".join(f"{_safe(line, self.terminal)}\n" for line in lines))
 
     def answer(self, data: Any) -> None:
         """The ``data`` of the object; an answer given twice is the last one."""
@@ -81,7 +85,8 @@ class Output:
 
     def aside(self, *lines: str) -> bool:
         """Lines on stderr. False in a signal handler that came in the middle of another write: try again."""
-        return self._write_to(self._streams.aside, "".join(f"{line}\n" for line in lines))
+        terminal = self.aside_terminal
+        return self._write_to(self._streams.aside, "".join(f"{_safe(line, terminal)}\n" for line in lines))
 
     def raw_aside(self, text: str) -> None:
         """Text on stderr without a line's end: moving lines, prompts."""
@@ -144,6 +149,19 @@ class Output:
             except RuntimeError:  # a buffer is entered by one at a time
                 return False
         return True
+
+
+def _safe(line: str, terminal: Terminal) -> str:
+    """*line* with our own colours, and with nothing else in it that a terminal would obey.
+
+    Texts of others are made safe where they enter a screen; this is for the one that was forgotten.
+    """
+    if line.isprintable():
+        return line
+    parts = _COLOURS.split(line) if terminal.colour else [line]
+    return "".join(
+        part if index % 2 else escape_controls(part, multiline=True) for index, part in enumerate(parts)
+    )
 
 
 def _shown(text: str, terminal: Terminal) -> str:

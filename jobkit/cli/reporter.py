@@ -15,6 +15,7 @@ from jobkit.cli.render.runs import failure_block, failure_text, header_line, res
 from jobkit.cli.render.terminal import Terminal
 from jobkit.cli.render.text import first_line
 from jobkit.cli.render.times import distance
+from jobkit.exceptions import JobkitError
 from jobkit.records import LogLine, Progress, RunRecord
 from jobkit.sanitising import escape_controls, shorten
 
@@ -120,6 +121,11 @@ class Reporter:
         """Say something about all runs, above the moving lines. False means: not now, try again."""
         with self._live.paused():
             return self._output.aside(line)
+
+    def report(self, error: JobkitError) -> None:
+        """Report an error of something that could not become a run."""
+        with self._live.paused():
+            self._output.report(error)
 
     # -- told by the runner -----------------------------------------------------------------------
 

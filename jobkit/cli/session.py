@@ -41,10 +41,7 @@ def conduct(session: Session, verb: Callable[[], int | None], *, empty: object =
     output = session.output
     try:
         code = int(verb() or ExitCode.OK)
-    except KeyboardInterrupt:
-        output.aside("interrupted")
-        code = ExitCode.STOPPED
-    except Exception as error:
+    except (KeyboardInterrupt, Exception, BaseExceptionGroup) as error:
         code = fail(output, error)
     output.finish(empty)
     return code
@@ -67,7 +64,9 @@ def fail(output: Output, error: BaseException) -> int:
 
 
 def _only_cause(error: BaseException) -> BaseException:
-    """The one error inside nested groups that task groups have put around it."""
+    """The one error inside nested groups that task groups have put around it; an interruption before all."""
+    if isinstance(error, BaseExceptionGroup) and error.subgroup(KeyboardInterrupt) is not None:
+        return KeyboardInterrupt()
     while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
         error = error.exceptions[0]
     return error

@@ -6,7 +6,7 @@ one of them. A file can be broken in any way without harming another.
 
 from __future__ import annotations
 
-from jobkit.collection.attachment import attach, detach
+from jobkit.collection.attachment import attach, attached, detach
 from jobkit.collection.collected import Collected, CollectedFile
 from jobkit.collection.collector import collect, collect_job
 from jobkit.collection.index import IndexedJob, indexed_jobs
@@ -16,6 +16,7 @@ __all__ = [
     "CollectedFile",
     "IndexedJob",
     "attach",
+    "attached",
     "collect",
     "collect_job",
     "detach",

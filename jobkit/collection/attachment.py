@@ -16,22 +16,24 @@ _attached: ExtensionFinder | None = None
 def attach(config: Config, *, from_source: bool = False) -> ExtensionFinder:
     """Make the project's modules importable, and append ``[project] pythonpath`` to ``sys.path``.
 
-    Again for the same root it changes nothing. With *from_source* the bytecode cache is not used.
-    Raises RuntimeError while another project is attached. Not thread-safe.
+    Again for the same root it changes nothing, unless its settings have changed. With *from_source* the
+    bytecode cache is not used. Raises RuntimeError while another project is attached. Not thread-safe.
     """
     global _attached
-    root = str(config.root)
+    root, project = str(config.root), config.project
     if _attached is not None and _attached.root != root:
         raise RuntimeError(f"the project in {_attached.root} is attached; detach it first")
+    fresh = ExtensionFinder(
+        root,
+        project.extensions,
+        project.pythonpath,
+        trust=project.trust_permissions,
+        from_source=from_source,
+    )
+    if _attached is not None and _attached.settings != fresh.settings:
+        detach()
     if _attached is None:
-        project = config.project
-        _attached = ExtensionFinder(
-            root,
-            project.extensions,
-            project.pythonpath,
-            trust=project.trust_permissions,
-            from_source=from_source,
-        )
+        _attached = fresh
     if _attached not in sys.meta_path:
         sys.meta_path.insert(0, _attached)
     _attached.pythonpath.apply()
@@ -50,3 +52,8 @@ def detach() -> None:
         _attached.purge()
         _attached.pythonpath.undo()
         _attached = None
+
+
+def attached() -> ExtensionFinder | None:
+    """The finder of the project whose modules are importable now, or None."""
+    return _attached

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from jobkit.collection.attachment import attach
-from jobkit.collection.claims import TWICE, Claim, remembered, settle
+from jobkit.collection.claims import Claim, remembered, settle
 from jobkit.collection.collected import Collected, CollectedFile
 from jobkit.collection.importing import Guard
 from jobkit.collection.memory import Memory
+from jobkit.collection.streams import KEPT
 from jobkit.collection.suspects import Suspects
 from jobkit.collection.walk import JobFile, walk
 from jobkit.exceptions import CollectionError, JobkitError
@@ -19,6 +21,7 @@ from jobkit.exceptions import CollectionError, JobkitError
 if TYPE_CHECKING:
     from jobkit.config import Config
     from jobkit.job import JobSpec
+    from jobkit.redaction import Redactor
     from jobkit.registration import Collecting
     from jobkit.schedules.base import ScheduleKind
 
@@ -89,8 +92,8 @@ class _Collection:
         self._report_settings()
         errors, warnings = _in_order(self._errors), _in_order(self._warnings)
         if memory is not None:
-            for known, error in memory.jobs_of_broken([error for error in errors if error.code != TWICE]):
-                error.jobs = (*error.jobs, known.name)
+            for known, error in memory.jobs_of_broken(errors):
+                error.jobs = tuple(dict.fromkeys((*error.jobs, known.name)))
                 jobs.setdefault(known.name, remembered(known, self._root, error))
             memory.keep(self._found, self._claims, errors)
         return Collected(dict(sorted(jobs.items())), errors, warnings, self._files)
@@ -143,7 +146,7 @@ class _Collection:
         raised: BaseException | None,
         seconds: float,
     ) -> None:
-        printed = guard.printed if seconds else ""
+        printed = self._redactor.show(guard.printed, 4 * KEPT) if seconds and guard.printed else ""
         specs: list[JobSpec] = []
         if raised is None and body is not None:
             try:
@@ -176,11 +179,16 @@ class _Collection:
             self._warnings += spec.warnings
         return specs
 
-    def _describe(self, guard: Guard, file: JobFile, raised: BaseException) -> CollectionError:
-        from jobkit.collection.report import Reporter
+    @functools.cached_property
+    def _redactor(self) -> Redactor:
         from jobkit.redaction import Redactor
 
-        reporter = Reporter(self._finder, Redactor(self._config.secrets), self._limit)
+        return Redactor(self._config.secrets)
+
+    def _describe(self, guard: Guard, file: JobFile, raised: BaseException) -> CollectionError:
+        from jobkit.collection.report import Reporter
+
+        reporter = Reporter(self._finder, self._redactor, self._limit)
         described = guard.ask(lambda: reporter.describe(file.path, raised))
         if described is not None:
             return described

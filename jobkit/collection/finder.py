@@ -86,7 +86,7 @@ class ExtensionFinder:
             return self._folder(fullname, self._folders[fullname]) if fullname in self._folders else None
         above = self._folders.get(parent)
         if above is None:
-            return None
+            return self._below_alias(fullname, parent, part)
         name = from_part(part)
         file = f"{name}{SUFFIX}"
         accepts = _is_jobs(parent) and is_job_file(file)
@@ -222,6 +222,13 @@ class ExtensionFinder:
             if stem != name and not stem.isascii() and spelt_alike(stem, name):
                 return ModuleSpec(fullname, AliasLoader(f"{parent}.{as_part(stem)}"))
         return None
+
+    def _below_alias(self, fullname: str, parent: str, part: str) -> ModuleSpec | None:
+        """A module in a package that was imported under its second name."""
+        own = getattr(sys.modules.get(parent), "__name__", parent)
+        if own == parent or own not in self._folders:
+            return None
+        return ModuleSpec(fullname, AliasLoader(f"{own}.{part}"))
 
     def _follow(self, path: str) -> os.stat_result:
         """The status of what the link *path* leads to. Raises CollectionError outside of the root."""

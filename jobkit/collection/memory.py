@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from jobkit.collection.claims import Claim
+from jobkit.collection.claims import TWICE, Claim
 from jobkit.collection.index import (
     Index,
     IndexedError,
@@ -74,11 +74,18 @@ class Memory:
     def jobs_of_broken(
         self, errors: Sequence[CollectionError]
     ) -> Iterator[tuple[IndexedJob, CollectionError]]:
-        """The jobs that files with *errors* had when they last had none."""
-        broken = {relative_to(error.path, self._root): error for error in errors if error.path is not None}
-        for known in self._index.jobs if self._index is not None else ():
-            if known.path in broken:
-                yield known, broken[known.path]
+        """The jobs that files with *errors*, or in folders with some, had when they last had none."""
+        broken = {
+            relative_to(error.path, self._root): error
+            for error in errors
+            if error.path is not None and error.code != TWICE
+        }
+        for known in self._index.jobs if self._index is not None and broken else ():
+            path = known.path
+            while path and path not in broken:  # a whole folder can be refused
+                path = path.rpartition(os.sep)[0]
+            if path:
+                yield known, broken[path]
 
     def keep(self, found: Found, claims: Iterable[Claim], errors: Sequence[CollectionError]) -> None:
         """Write the index anew after everything was collected."""
@@ -103,7 +110,7 @@ class Memory:
             for claim in claims
             for spec in [claim.spec]
         ]
-        jobs += [known for known, _ in self.jobs_of_broken([error for error in errors if error.jobs])]
+        jobs += [known for known, _ in self.jobs_of_broken(errors)]
         broken = [
             IndexedError(
                 relative_to(error.path, self._root) if error.path is not None else None,

@@ -79,7 +79,8 @@ class Reporter:
         elif error.line is not None:
             line = error.line
         shown = self._redactor.show(message, LONGEST_MESSAGE, multiline=True)
-        return CollectionError(shown, code=error.code, path=path, line=line, help=error.help)
+        jobs = error.jobs if isinstance(error, CollectionError) else ()
+        return CollectionError(shown, code=error.code, path=path, line=line, help=error.help, jobs=jobs)
 
     def _of_ending(self, error: BaseException) -> tuple[str, str, str, None] | None:
         if isinstance(error, ImportLimit):
@@ -104,7 +105,9 @@ class Reporter:
             reason, line = found
             help = "save the file as UTF-8, or name its encoding in the first line: # -*- coding: latin-1 -*-"
             if "NUL" in reason:
-                help = "restore the file, or save it as UTF-8; if it is no source, let its name not end in .py"
+                help = (
+                    "restore the file, or save it as UTF-8; if it is no source, let its name not end in .py"
+                )
             return reason, "JK103", help, line
         if isinstance(error, SyntaxError):
             line = error.lineno if isinstance(error.lineno, int) and error.lineno > 0 else None

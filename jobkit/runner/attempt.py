@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -84,7 +84,7 @@ class Attempt:
 
     async def _supervise(self) -> Ended:
         clock, order, alarms = self.site.clock, self.order, self.site.alarms
-        if order.limit is not None:
+        if order.limit is not None and self._stop is None:
             left = order.limit.monotonic - clock.monotonic()
             self._alarm = alarms.set(anyio.current_time() + left, self._overrun)
         task = apart(self._execute, order.spec.name)
@@ -113,13 +113,14 @@ class Attempt:
         )
 
     async def _wait(self, task: Apart) -> None:
-        try:
-            await task.wait()
-        except anyio.get_cancelled_exc_class() as cancellation:
-            self.interrupted = cancellation
-            self.stop(self._overdue() if self._late() else self.order.interruption())
-            with anyio.CancelScope(shield=True):
-                await task.wait()
+        """Until the task has ended, also if whoever waits is cancelled, be it several times."""
+        while True:
+            try:
+                with anyio.CancelScope(shield=self.interrupted is not None):
+                    return await task.wait()
+            except anyio.get_cancelled_exc_class() as cancellation:
+                self.interrupted = cancellation
+                self.stop(self._overdue() if self._late() else self.order.interruption())
 
     def stop(self, stop: Stop) -> None:
         """Cancel the attempt; the first reason counts. Services are still closed, in limited time."""
@@ -202,7 +203,6 @@ class Attempt:
             else:
                 await self._call(arguments)
             await self._close_in(self._keeper)
-        self._note_overdue_closing(self._keeper)
 
     async def _call(self, arguments: tuple[Any, ...]) -> None:
         context = self._context()
@@ -257,7 +257,6 @@ class Attempt:
         if self._asked:
             with anyio.CancelScope() as self._keeper:
                 await self._close_in(self._keeper)
-            self._note_overdue_closing(self._keeper)
 
     async def _close_in(self, keeper: anyio.CancelScope) -> None:
         """Close the services: cancellation must not leave them half closed, nor may they take for ever."""
@@ -267,19 +266,15 @@ class Attempt:
         elif limit is not None:
             keeper.deadline = anyio.current_time() + limit.monotonic - clock.monotonic()
         keeper.shield = True
-        errors = await self._services.close(self._error)
+        errors: Sequence[BaseException]
+        try:
+            errors = await self._services.close(self._error)
+        except anyio.get_cancelled_exc_class():
+            errors = [TimeoutError("the services of the job did not close in time")]
         if self._error is None and errors:
             self._error, self._service_failed = errors[0], True
             errors = errors[1:]
         self._cleanup = tuple(errors)
-
-    def _note_overdue_closing(self, keeper: anyio.CancelScope) -> None:
-        if keeper.cancelled_caught:
-            overdue = TimeoutError("the services of the job did not close in time")
-            if self._error is None:
-                self._error, self._service_failed = overdue, True
-            else:
-                self._cleanup = (overdue,)
 
     async def _take_back_cancellation(self) -> None:
         """A job may have cancelled its own task: that must not hit the closing of its services."""

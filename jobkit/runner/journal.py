@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from jobkit.exceptions import StoreError
+from jobkit.exceptions import StoreError, StoreUnavailable
 from jobkit.logs import get_logger
 
 if TYPE_CHECKING:
@@ -60,6 +60,15 @@ class Journal:
             # Another task may have written the same lines meanwhile: that does no harm.
             last = lines[-1].sequence
             self._unwritten = [line for line in self._unwritten if line.sequence > last]
+
+    async def end(self) -> None:
+        """Write what is left; StoreUnavailable if that may succeed later, nothing for other trouble."""
+        try:
+            await self.write()
+        except StoreUnavailable:
+            raise
+        except StoreError as error:  # the result of the run is worth more than its lines
+            get_logger().error("log.unwritten", error=str(error), lines=len(self._unwritten))
 
     def _tell(self, progress: Progress) -> None:
         self._journals.audience.tell(lambda observer: observer.progressed(self._run, progress))

@@ -11,7 +11,7 @@ from traceback import StackSummary
 from typing import Any, Self
 
 from jobkit.context import RunCancelled
-from jobkit.exceptions import RunError
+from jobkit.exceptions import JobkitError, RunError
 from jobkit.records import RunFailure
 from jobkit.redaction import Redactor
 from jobkit.result import JobResult
@@ -123,9 +123,11 @@ class _Words:
         return RunFailure(type_name(counted), self._plain(counted), format_traceback(error, self.redactor))
 
     def message(self, error: BaseException) -> str:
-        """``ValueError: what it says``; several errors of a group one after another."""
+        """``ValueError: what it says``, ``what it says (JK402)``; several errors of a group in a row."""
         counted = _leaf(error)
         name, text = type_name(counted), self._plain(counted)
+        if isinstance(counted, JobkitError):
+            return f"{text} ({counted.code})"
         return name if text in ("", type(counted).__name__) else f"{name}: {text}"
 
     def overrun(self, message: str, where: StackSummary | None) -> RunFailure:
@@ -151,11 +153,14 @@ def type_name(error: BaseException) -> str:
 def _stopped(ended: Ended, stop: Stop, words: _Words) -> Verdict:
     timed_out = stop.status is RunStatus.TIMED_OUT
     message = stop.message if ended.left is None else f"{stop.message}; {ended.left}"
+    partial = ended.returned if isinstance(ended.returned, JobResult) else JobResult()
     own = () if ended.error is None or is_cancellation(ended.error) else (ended.error,)
     outcome = _outcome(
         ended,
         stop.status,
         message=message,
+        processed=partial.processed,
+        errors=partial.errors,
         reason=stop.reason,
         error=words.overrun(message, ended.where) if timed_out else None,
         cleanup_errors=tuple(words.failure(error) for error in (*own, *ended.cleanup)),

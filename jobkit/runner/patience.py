@@ -13,19 +13,18 @@ from jobkit.logs import get_logger
 
 T = TypeVar("T")
 
-#: How long a run that was cancelled still tries to be recorded.
-LAST_TRIES = timedelta(seconds=5)
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0
 
 
 class Patience:
     """The calls of one run to its store, each one that may be made twice. Belongs to the task of that run.
 
-    ``interrupted`` is the cancellation that arrived meanwhile: it does not stop a call half-way, it only
-    ends the patience, and is to be raised again once all is recorded.
+    *last_tries* is how long it still tries once it was interrupted. ``interrupted`` is the cancellation
+    that arrived meanwhile: it does not stop a call half-way, it only ends the patience, and is to be
+    raised again once all is recorded.
     """
 
-    def __init__(self, last_tries: timedelta = LAST_TRIES) -> None:
+    def __init__(self, last_tries: timedelta) -> None:
         self.interrupted: BaseException | None = None
         self._last_tries = last_tries.total_seconds()
         self._until: float | None = None

@@ -60,7 +60,7 @@ class Run:
     def __init__(self, environment: Environment, request: Request) -> None:
         self._environment = environment
         self._request = request
-        self._patience = Patience()
+        self._patience = Patience(environment.site.cleanup)
         self._current: Attempt | ProcessAttempt | anyio.CancelScope | None = None
         self._stop: Stop | None = None
         self._record: RunRecord
@@ -230,7 +230,7 @@ class Run:
         store, lease = self._environment.store, self._lease
 
         async def queue() -> bool:
-            await journal.write()
+            await journal.end()
             return await store.retry_later(lease, outcome, retry_at)
 
         return await self._patience.ask(queue, "queue a run again")
@@ -264,7 +264,7 @@ class Run:
         store, lease = self._environment.store, self._lease
 
         async def finish() -> RunRecord | None:
-            await journal.write()
+            await journal.end()
             return await store.finish(lease, outcome)
 
         try:

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from jobkit.records import RunRecord
     from jobkit.stores.base import Lease, Store
 
-#: How long an attempt that was told to stop may take to clean up, unless the runner is told otherwise.
+#: How long what was told to stop may take to clean up, unless the runner is told otherwise.
 CLEANUP = timedelta(seconds=5)
 
 
@@ -43,7 +43,8 @@ class Runner:
 
     Enter it, then call :meth:`run` from as many tasks as you like. *jobs* are those that jobs may run as
     children; it may be a mapping that looks further jobs up when they are asked for. *services* are open
-    objects by name or type. *cleanup* limits how long a cancelled attempt may take to clean up.
+    objects by name or type. *cleanup* limits how long a cancelled attempt may take to clean up, and
+    after it its run to be recorded.
     """
 
     def __init__(

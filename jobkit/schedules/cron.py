@@ -61,10 +61,11 @@ class CronSchedule(EpochSchedule, Pattern):
         """The first fire strictly later than the aware *instant*, in UTC, or None."""
         try:
             since = instant - EPOCH
-            second = self.next_epoch(since.days * DAY + since.seconds)
+            second = since.days * DAY + since.seconds
         except (TypeError, AttributeError):
             raise not_an_instant(instant) from None
-        return None if second is None else EPOCH + second * _SECOND
+        found = self.next_epoch(second)
+        return None if found is None else EPOCH + found * _SECOND
 
     def next_epoch(self, second: int) -> int | None:
         """The first fire after epoch second *second*, or None if there is none."""

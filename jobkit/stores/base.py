@@ -14,7 +14,8 @@ Rules for all methods
       Whatever else is handed over loses no run: it becomes what is nearest. NaN and infinities become
       null, tuples arrays, keys text; datetimes RFC 3339 text, dates, paths, UUIDs and decimals their
       text, an enumeration's member its value; anything else, and what contains itself or is nested
-      deeper than 64, becomes ``"<module.Class>"``. Whoever wants such a value refused refuses it before.
+      deeper than 64, becomes ``"<module.Class>"``; after 100,000 values one is cut off. Whoever wants
+      such a value refused refuses it before.
     * Counts beyond 64 bits are cut to the largest; a progress that is not finite counts as unknown.
     * Trouble is a :class:`~jobkit.exceptions.StoreError`: ``StoreUnavailable`` when the same call may
       succeed later, ``RunNotFound`` for an unknown reference. Nothing else is raised, except TypeError

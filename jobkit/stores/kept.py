@@ -12,6 +12,7 @@ from jobkit.records import AttemptRecord, LogLine, RunRecord
 from jobkit.statuses import RunStatus
 from jobkit.stores import values
 from jobkit.stores.base import Lease, NewRun, Outcome, RunQuery
+from jobkit.stores.plain import clean_text
 
 
 @dataclass(slots=True)
@@ -43,15 +44,15 @@ def queued(run: NewRun) -> RunRecord:
     """*run* as it is kept; number and time come with the insertion."""
     values.optional_micros(run.not_before)
     return RunRecord(
-        id=values.clean_text(run.id),
+        id=clean_text(run.id),
         number=None,
-        job=values.clean_text(run.job),
-        extension=values.clean_text(run.extension),
+        job=clean_text(run.job),
+        extension=clean_text(run.extension),
         status=RunStatus.QUEUED,
         trigger=run.trigger,
         scheduled_at=_utc(run.scheduled_at),
         attempts=values.clean_count(run.attempts),
-        actor=values.clean_text(run.actor),
+        actor=clean_text(run.actor),
         enforce=run.enforce,
         parameters=values.decode(values.encode(run.parameters)),
         window=None if run.window is None else (_utc(run.window[0]), _utc(run.window[1])),
@@ -118,12 +119,12 @@ def selected(record: RunRecord, query: RunQuery) -> bool:
     queued_at = record.queued_at
     assert queued_at is not None, "set by the insertion"
     return (
-        (query.jobs is None or record.job in {values.clean_text(job) for job in query.jobs})
+        (query.jobs is None or record.job in {clean_text(job) for job in query.jobs})
         and (query.statuses is None or record.status in query.statuses)
         and (query.triggers is None or record.trigger in query.triggers)
         and (query.since is None or queued_at >= query.since)
         and (query.until is None or queued_at < query.until)
-        and (query.parent is None or record.parent == values.clean_text(query.parent))
+        and (query.parent is None or record.parent == clean_text(query.parent))
     )
 
 
@@ -131,9 +132,9 @@ def clean_line(line: LogLine) -> LogLine:
     return LogLine(
         sequence=line.sequence,
         at=_utc(line.at),
-        level=values.clean_text(line.level),
-        event=values.clean_text(line.event),
+        level=clean_text(line.level),
+        event=clean_text(line.event),
         attempt=line.attempt,
-        source=values.clean_text(line.source),
+        source=clean_text(line.source),
         fields=values.decode(values.encode(line.fields)),
     )

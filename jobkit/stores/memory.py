@@ -44,6 +44,7 @@ from jobkit.stores.kept import (
     selected,
 )
 from jobkit.stores.paging import read_position, write_position
+from jobkit.stores.plain import clean_text
 from jobkit.stores.refusals import id_taken, not_found, not_open, open_already, other_project
 
 
@@ -213,7 +214,7 @@ class MemoryStore:
             return RunPage(page, write_position((-queued_at, -number)))
 
     async def last_runs(self, jobs: Iterable[str] | None = None) -> dict[str, RunRecord]:
-        wanted = None if jobs is None else {values.clean_text(job) for job in jobs}
+        wanted = None if jobs is None else {clean_text(job) for job in jobs}
         last: dict[str, RunRecord] = {}
         with await self._turn():
             for record in self._newest_first():
@@ -264,7 +265,7 @@ class MemoryStore:
 
     def _same(self, run_id: str) -> Held | None:
         """The run of that id, if it was inserted before."""
-        return self._kept.runs.get(values.clean_text(run_id))
+        return self._kept.runs.get(clean_text(run_id))
 
     def _find(self, run_id: str) -> Held:
         held = self._same(run_id)
@@ -294,7 +295,7 @@ class MemoryStore:
             attempt=held.record.attempt + 1,
             started_at=held.record.started_at or at,
             progress=None,
-            node=values.clean_text(request.node),
+            node=clean_text(request.node),
         )
         record = held.record
         held.attempts[record.attempt] = AttemptRecord(

@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -28,7 +29,7 @@ class JobkitRun(Protocol):
         *,
         services: Mapping[str | type, object] | None = None,
         enforce: bool = False,
-        timeout: object = None,
+        timeout: timedelta | str | float | None = None,
     ) -> RunRecord:
         """Run *job* to its end and return its record; a failed run is a record too, not an exception.
 

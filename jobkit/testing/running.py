@@ -79,9 +79,17 @@ def _find(project: Project | None, job: str | Callable[..., Any] | type) -> JobS
             )
         return spec
     for known in project.jobs.values() if project is not None else ():
-        if known.target is job:
+        if known.target is job or _same(known.target, job):
             return known
     return _spec_of(job)
+
+
+def _same(known: object, job: object) -> bool:
+    """Whether both are the same definition, from two imports of its file."""
+    names = [
+        (getattr(item, "__module__", None), getattr(item, "__qualname__", None)) for item in (known, job)
+    ]
+    return names[0] == names[1] and None not in names[0] and str(names[0][0]).startswith("jobkit_ext.")
 
 
 def _spec_of(target: Callable[..., Any] | type) -> JobSpec:

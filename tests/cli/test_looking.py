@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import stat
 from pathlib import Path
 
@@ -123,8 +124,7 @@ def test_a_job_that_a_broken_file_held_is_not_unknown(shop: CommandLine) -> None
     for verb in ("show", "run"):
         ended = shop(verb, "close_month")
         assert "nothing_like_this" in ended.err
-        if verb == "run":
-            assert ended.code == 2
+        assert ended.code == 2
 
 
 def test_show_as_data(shop: CommandLine) -> None:
@@ -292,6 +292,17 @@ def test_what_job_files_print_is_not_the_answer(cli: CommandLine) -> None:
     assert ended.code == 0, ended.err
     assert len(checked(ended).data) == 6
     assert "{}" not in cli.process("list").out
+
+
+def test_no_name_can_steer_the_terminal(cli: CommandLine) -> None:
+    """A file's name may hold anything; on a screen it is only text, coloured or not."""
+    text = "from jobkit import submit_job\n@submit_job\ndef job(ctx): ...\n"
+    cli.file("extensions/a/jobs/x\x1b[31m\x07\u202ey.py", text)
+    for arguments in (["show", "job"], ["check"], ["list"], ["run", "job"]):
+        for tty in (False, True):
+            ended = cli(*arguments, tty=tty)
+            shown = re.sub(r"\x1b\[[\d;]*[mK]", "", ended.out + ended.err) if tty else ended.out + ended.err
+            assert not any(sign in shown for sign in "\x1b\x07\u202e"), arguments
 
 
 def test_broken_files_are_those_of_the_shop() -> None:

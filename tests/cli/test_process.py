@@ -130,7 +130,9 @@ def test_without_json_the_answer_is_whole_too(cli: CommandLine, noise: str) -> N
 @pytest.mark.parametrize("closed", [0, 1, 2])
 def test_a_closed_descriptor_harms_nothing(cli: CommandLine, closed: int) -> None:
     """Started without stdin, stdout or stderr, the store is not written to by accident."""
-    cli.file("extensions/a/jobs/a.py", job("print('x')"))
+    cli.file(
+        "extensions/a/jobs/a.py", job("print('x'); import os; [os.write(n, b'x' * 999) for n in (1, 2)]")
+    )
     script = f'exec "$@" {closed}>&-'
     done = subprocess.run(
         ["bash", "-c", script, "bash", sys.executable, "-m", "jobkit", "run", "job"],

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import signal
@@ -17,6 +18,9 @@ from typing import Any
 from jobkit import collection
 from jobkit.collection import Collected
 from jobkit.config import load_config
+
+# Imported now, so that no file with a short limit has to pay for it on a busy machine.
+importlib.import_module("jobkit.submit")
 
 
 def plain(result: Collected, root: Path) -> dict[str, Any]:

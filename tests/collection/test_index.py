@@ -167,6 +167,8 @@ def test_a_name_that_is_claimed_twice_is_not_indexed(indexed: ProjectFolder) -> 
     indexed.collect()
     assert indexed.collect_job("one") is None
     assert indexed.collect_job("two") is not None
+    indexed.collect()
+    assert indexed.collect_job("two") is not None
 
 
 def test_other_broken_files_are_remembered(indexed: ProjectFolder) -> None:
@@ -194,6 +196,17 @@ def test_a_broken_file_is_known_for_its_jobs(indexed: ProjectFolder) -> None:
         assert indexed.collect_job("one") is None
     path.write_text(JOB.format(name="one"), encoding="utf-8")
     assert indexed.collect().jobs["one"].error is None
+
+
+def test_jobs_of_a_refused_folder_are_known_too(indexed: ProjectFolder) -> None:
+    """One error for the folder, and all jobs in it are listed with it."""
+    (indexed.root / "extensions/web").chmod(0o777)
+    for _ in range(2):
+        result = indexed.collect()
+        error = only(result.errors)
+        assert error.jobs == ("one", "two")
+        assert {name for name, job in result.jobs.items() if job.error is error} == {"one", "two"}
+        assert result.jobs["three"].error is None
 
 
 def test_a_job_that_has_moved_is_not_the_broken_files(indexed: ProjectFolder) -> None:

@@ -107,6 +107,19 @@ def test_one_identifier_in_two_normal_forms_is_one_module(project: ProjectFolder
     assert sys.modules["jobkit_ext.web.jobs.été"] is sys.modules[f"jobkit_ext.web.jobs.{stored}"]
 
 
+def test_the_same_for_folders(project: ProjectFolder) -> None:
+    """An extension or a package inside it may be stored in the other normal form too."""
+    stored = unicodedata.normalize("NFD", "été")
+    project.file(f"extensions/{stored}/lib/outil.py", "REPONSE = 42\n")
+    project.job("work", f"extensions/{stored}/jobs/work.py")
+    project.file(
+        "extensions/web/jobs/other.py", "from jobkit_ext.été.lib import outil\n" + JOB.format(name="other")
+    )
+    result = project.collect()
+    assert (result.errors, sorted(result.jobs)) == ([], ["other", "work"])
+    assert sys.modules["jobkit_ext.web.jobs.other"].outil is sys.modules[f"jobkit_ext.{stored}.lib.outil"]
+
+
 def test_equal_file_names_in_two_extensions_are_two_files(project: ProjectFolder) -> None:
     """With ``jobs/__init__.py`` in one, both, or none: each file is collected once, under its own path."""
     for extension in ("blog", "mail", "shop"):

@@ -104,7 +104,8 @@ def execute(runner: MakeRunner) -> Execute:
     ) -> RunRecord:
         spec = job if isinstance(job, JobSpec) else spec_of(job, **options)
         async with runner(spec, services=services) as here:
-            return await here.run(spec, parameters)
+            record: RunRecord = await here.run(spec, parameters)
+        return record
 
     return run
 

@@ -124,7 +124,9 @@ async def test_threads_run_children_too(runner: MakeRunner) -> None:
             ctx.run_job_sync(broken)
         with pytest.raises(UsageError):
             ctx.run_job_sync("nobody")
-        return JobResult.success(f"{failed.value.record.status}, {ctx.run_job_sync('child', number=5).message}")
+        return JobResult.success(
+            f"{failed.value.record.status}, {ctx.run_job_sync('child', number=5).message}"
+        )
 
     assert (await run_of(runner, parent)).message == "failed, child 5"
 

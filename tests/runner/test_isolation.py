@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 import pytest
 
 from jobkit import JobContext, JobResult, RunStatus
@@ -36,15 +37,15 @@ async def leaves_one_open_and_fails(ctx: JobContext) -> None:
 
 async def well(ctx: JobContext) -> JobResult:
     """A neighbour."""
-    await anyio.sleep(0)
+    await anyio.lowlevel.checkpoint()
     return JobResult.success()
 
 
 @pytest.mark.parametrize(
     ("job", "message"),
     [
-        (leaves_a_task_group_open, "the job left a cancel scope or a task group open"),
-        (leaves_a_scope_open, "the job left a cancel scope or a task group open"),
+        (leaves_a_task_group_open, "the job left a cancel scope or a task group open (JK525)"),
+        (leaves_a_scope_open, "the job left a cancel scope or a task group open (JK525)"),
         (leaves_one_open_and_fails, "ValueError: no"),
     ],
 )
@@ -107,7 +108,7 @@ class TestOnAsyncio:
         async def job(ctx: JobContext) -> None:
             task = asyncio.current_task()
             assert task is not None
-            loop.call_soon(loop.call_soon, loop.call_soon, task.cancel)
+            loop.call_soon(lambda: loop.call_soon(lambda: loop.call_soon(task.cancel)))
 
         spec, neighbour = spec_of(job), spec_of(well)
         async with runner(spec, neighbour) as here:
@@ -198,7 +199,7 @@ async def test_many_runs_at_once_do_not_mix(runner: MakeRunner) -> None:
     """Each has its own context, parameters and result."""
 
     async def job(ctx: JobContext, *, number: int) -> JobResult:
-        await anyio.sleep(0)
+        await anyio.lowlevel.checkpoint()
         return JobResult.success(f"{ctx.param('number', int)} {number}")
 
     spec = spec_of(job)

@@ -17,7 +17,7 @@ from jobkit.runner import Runner
 from jobkit.statuses import Reason
 from jobkit.stores.base import RunQuery, Store
 from jobkit.stores.memory import MemoryStore
-from tests.runner.conftest import SOON, Execute, MakeRunner, spec_of
+from tests.runner.conftest import SOON, Execute, MakeRunner, Seen, spec_of
 
 
 async def sleeps(ctx: JobContext) -> None:
@@ -246,16 +246,22 @@ async def test_a_retry_waits_for_the_thread_that_was_left_behind(runner: MakeRun
             go_on.wait(30)
         at_work.remove(ctx.attempt)
 
+    first_is_over = anyio.Event()
+
+    class Noticing(Seen):
+        def attempt_finished(self, run: RunRecord, attempt: int, outcome: Any, retry_at: Any) -> None:
+            first_is_over.set()
+
     spec = spec_of(job, timeout=SOON, retries=Retry(1, delay=0))
-    async with runner(spec) as here, anyio.create_task_group() as tasks:
+    async with runner(spec, observer=Noticing()) as here, anyio.create_task_group() as tasks:
         records: list[RunRecord] = []
 
         async def run() -> None:
             records.append(await here.run(spec, timeout=timedelta(seconds=0.1)))
 
         tasks.start_soon(run)
-        while not here.abandoned_threads:
-            await anyio.sleep(0.01)
+        await first_is_over.wait()
+        assert here.abandoned_threads
         go_on.set()
     assert [(record.status, record.attempt) for record in records] == [("succeeded", 2)]
     assert most == [1, 1]

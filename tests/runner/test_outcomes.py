@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -121,14 +120,26 @@ RETURNED: dict[str, tuple[Any, str]] = {
     "a dict": ({}, "the job returned a dict; a job returns a JobResult or None"),
     "an int": (1, "the job returned an int; a job returns a JobResult or None"),
     "the class": (JobResult, "the job returned a type; a job returns a JobResult or None"),
-    "NaN": (JobResult().with_data({"x": float("nan")}), "data['x'] of the result is nan, which JSON does not know"),
-    "a set": (JobResult().with_data({"x": {1}}), "data['x'] of the result is a set, which is not a JSON value"),
+    "NaN": (
+        JobResult().with_data({"x": float("nan")}),
+        "data['x'] of the result is nan, which JSON does not know",
+    ),
+    "a set": (
+        JobResult().with_data({"x": {1}}),
+        "data['x'] of the result is a set, which is not a JSON value",
+    ),
     "a list in it": (
         JobResult().with_data({"x": [1, object()]}),
         "data['x'][1] of the result is an object, which is not a JSON value",
     ),
-    "an endless number": (JobResult().with_data({"x": 2**70}), "data['x'] of the result is a number beyond 64 bits"),
-    "an odd key": (JobResult().with_data({"x": {(1,): 1}}), "data['x'] of the result has a key that is not text, but a tuple"),
+    "an endless number": (
+        JobResult().with_data({"x": 2**70}),
+        "data['x'] of the result is a number beyond 64 bits",
+    ),
+    "an odd key": (
+        JobResult().with_data({"x": {(1,): 1}}),
+        "data['x'] of the result has a key that is not text, but a tuple",
+    ),
     "too much": (JobResult().with_data({"x": "y" * 2_000_000}), "the result's data is too large"),
 }
 
@@ -271,10 +282,3 @@ async def test_control_characters_of_a_message_are_made_visible(execute: Execute
         return JobResult.success("a\x1b[2Jb\nc")
 
     assert (await execute(job)).message == "a\\x1b[2Jb\nc"
-
-
-async def test_an_error_without_user_frames_has_no_traceback(execute: Execute) -> None:
-    """There is nothing of the user's to show."""
-    record = await execute(spec_of(lambda ctx: sys.exit.__call__(), name="odd"))
-    assert record.error is not None
-    assert "tests/runner" in (record.error.traceback or "tests/runner")

@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 import pytest
 
 from jobkit import Expect, JobContext, JobResult, Retry, RunStatus
@@ -133,7 +134,7 @@ async def test_between_attempts_the_run_is_queued_and_keeps_its_lease(
         run = (await store.runs(RunQuery())).runs[0]
         while run.status is not RunStatus.QUEUED:
             run = await store.run(run.id)
-            await anyio.sleep(0)
+            await anyio.lowlevel.checkpoint()
         leases = await store.open_leases()
         assert [(item.lease.pinned, item.status) for item in leases] == [(True, RunStatus.QUEUED)]
         tasks.cancel_scope.cancel()

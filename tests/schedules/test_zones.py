@@ -14,6 +14,7 @@ import pytest
 from jobkit import CronSchedule
 from jobkit.schedules import zone_data_version
 from jobkit.schedules.zones import find_zone
+from tests.schedules import oracle
 from tests.schedules.texts import CLOCK_CHANGES
 
 NAMES = resources.files("tzdata").joinpath("zones").read_text(encoding="ascii").split()
@@ -93,6 +94,46 @@ def test_every_change_of_every_clock_is_seen() -> None:
     """All zones, those of several names once, from the first railway time to 2037."""
     different = {data_of(name): name for name in NAMES}
     assert sum(check(name, 1883) for name in different.values()) > 15_000
+
+
+AROUND_EVERY_CHANGE = [
+    "0 30 2 * * *",
+    "0 0 */2 * * *",
+    "0 */15 * * * *",
+    "0 */15 2 * * *",
+    "0 0 0 * * *",
+    "30 59 23 * * *",
+    "0 0,20,45 0-3 * * *",
+    "0 0 3 L * SUN",
+]
+
+
+def agree_around(name: str, years: tuple[int, int]) -> int:
+    """Compare our fires from eight hours before to eight hours after each change; how many changes."""
+    zone, eight_hours = ZoneInfo(name), timedelta(hours=8)
+    first, last = (datetime(year, 1, 1, tzinfo=UTC).timestamp() for year in years)
+    instants = [datetime.fromtimestamp(at, UTC) for at, _, _ in changes(name) if first < at < last]
+    for text in AROUND_EVERY_CHANGE:
+        schedule = CronSchedule(text, name)
+        for change in instants:
+            expected = oracle.fires(text, zone, change - eight_hours, change + eight_hours)
+            found = schedule.upcoming(change - eight_hours, len(expected) + 1)
+            assert [fire for fire in found if fire <= change + eight_hours] == expected, (name, text, change)
+    return len(instants)
+
+
+@pytest.mark.parametrize("name", ["Europe/Berlin", "Africa/Casablanca", "Australia/Lord_Howe"])
+def test_fires_agree_around_changes(name: str) -> None:
+    """Some years of some zones: every change, every kind of expression, minute by minute."""
+    assert agree_around(name, (2019, 2023)) >= 8
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_fires_agree_around_every_change_of_every_zone() -> None:
+    """All zones from 1980 to 2037: every change, every kind of expression, minute by minute."""
+    different = {data_of(name): name for name in NAMES}
+    assert sum(agree_around(name, (1980, 2037)) for name in different.values()) > 10_000
 
 
 @pytest.mark.parametrize("name", ["UTC", "Etc/UTC", "Etc/GMT-14", "Etc/GMT+12", "GMT", "Asia/Kolkata"])

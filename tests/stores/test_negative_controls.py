@@ -25,6 +25,8 @@ class TestWrong(StoreConformance):
 """
 
 _SQLITE = """
+import tempfile
+from pathlib import Path
 import pytest
 from jobkit.stores.sqlite import leases, runs, schema
 from jobkit.stores.sqlite.store import SqliteStore
@@ -38,10 +40,12 @@ class TestWrong(StoreConformance):
         return "asyncio"
 
     @pytest.fixture
-    def open_store(self, clock, tmp_path):
-        return lambda *, project="conformance": SqliteStore(
-            tmp_path / "jobkit.db", project=project, root=tmp_path, now=clock.now
-        )
+    def open_store(self, clock):
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            yield lambda *, project="conformance": SqliteStore(
+                folder / "jobkit.db", project=project, root=folder, now=clock.now
+            )
 """
 
 # Which rule is broken → how, in each store → the cases that have to see it.
@@ -212,7 +216,9 @@ def test_a_wrong_store_in_a_file_is_found(
 ) -> None:
     """The same with SQL that lacks a condition; in a process of its own, whose SQL is changed."""
     wrong, expected = _SQLITE_CONTROLS[rule]
-    monkeypatch.setenv("PYTHONPATH", child_environment["PYTHONPATH"])
+    for name in ("PYTHONPATH", "TMPDIR"):
+        if name in child_environment:
+            monkeypatch.setenv(name, child_environment[name])
     pytester.makepyfile(_SQLITE.format(wrong=wrong))
     # What is about values and queries is many cases, and about none of these rules.
     which = "not text and not values and not query and not pages"

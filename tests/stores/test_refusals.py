@@ -10,7 +10,9 @@ from jobkit.stores.memory import MemoryStore
 from jobkit.testing.conformance.kit import THERE, new_run, request
 
 
-@pytest.mark.parametrize("reference", [1423, 10**5000, "\x1b[2J\ud800", "x" * 10_000])
+@pytest.mark.parametrize(
+    "reference", [1423, pytest.param(10**5000, id="huge"), "\x1b[2J\ud800", "x" * 10_000]
+)
 async def test_an_unknown_run(reference: int | str) -> None:
     """It is named as it was asked for, made safe and short; `jobkit history` is where to look."""
     async with MemoryStore(project="p") as store:

@@ -17,6 +17,7 @@ from jobkit.statuses import RunStatus
 from jobkit.stores import values
 from jobkit.stores.base import Outcome, RunQuery
 from jobkit.stores.paging import read_position, write_position
+from jobkit.stores.plain import clean_text, plain
 
 # Every text that Python can hold, lone surrogates and NUL among them.
 TEXTS = st.text(st.characters(codec=None, exclude_categories=()))
@@ -44,10 +45,10 @@ OUTCOMES = st.builds(
 @given(TEXTS)
 def test_clean_text_can_be_encoded(text: str) -> None:
     """It has no NUL and no lone surrogate, as many characters as before, and is clean already."""
-    clean = values.clean_text(text)
+    clean = clean_text(text)
     assert b"\0" not in clean.encode("utf-8")
     assert len(clean) == len(text)
-    assert values.clean_text(clean) == clean
+    assert clean_text(clean) == clean
     kept = [(a, b) for a, b in zip(text, clean, strict=True) if a != b]
     assert all(b == "\ufffd" for _, b in kept)
 
@@ -65,7 +66,7 @@ def test_anything_else_becomes_json(value: dict[Any, Any]) -> None:
     """It never fails, and what comes out is JSON."""
     text = values.encode(value)
     assert isinstance(json.loads(text), dict)
-    assert values.plain(values.decode(text)) == values.decode(text)
+    assert plain(values.decode(text)) == values.decode(text)
 
 
 @given(st.datetimes(timezones=st.timezones()))

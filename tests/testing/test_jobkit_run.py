@@ -35,7 +35,7 @@ def project(tmp_path: Path) -> Path:
 def pytest_of(folder: Path, test: str) -> CompletedProcess[str]:
     """A pytest session over *test*, written into *folder*'s tests."""
     (folder / "tests" / "test_it.py").write_text(test)
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "jobkit.testing.plugin"]
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
     return run([*command, "tests"], cwd=folder, capture_output=True, text=True, timeout=60, check=False)
 
 
@@ -170,6 +170,35 @@ def test_job_files_are_importable(project: Path) -> None:
 from jobkit_ext.web.jobs.count import count
 
 def test_same(jobkit_run):
+    assert jobkit_run(count).processed == 7
+""",
+    )
+
+
+def test_a_test_may_load_the_project_or_another_one_itself(project: Path, tmp_path: Path) -> None:
+    """What the plugin holds stands in nobody's way, and is there again for the next test."""
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "jobkit.toml").touch()
+    passes(
+        project,
+        f"""
+from jobkit import Project
+from jobkit_ext.web.jobs.count import count
+
+def test_first(jobkit_run):
+    assert jobkit_run(count).processed == 7
+
+def test_own(jobkit_run):
+    with Project.load({str(project)!r}) as own:
+        assert list(own.jobs) == ["count", "where"]
+        assert jobkit_run("count").processed == 7
+
+def test_other():
+    with Project.load({str(other)!r}) as other:
+        assert not other.jobs
+
+def test_again(jobkit_run):
     assert jobkit_run(count).processed == 7
 """,
     )

@@ -15,6 +15,7 @@ from jobkit.records import RunFailure, RunRecord
 from jobkit.sanitising import escape_controls, safe_text, shorten
 
 _LONGEST, _SHORTEST = 200, 20
+_LONGEST_LINE = 1000
 _MOST_MESSAGE_LINES = 20
 
 
@@ -139,7 +140,7 @@ def _parameters(parameters: Mapping[str, Any]) -> list[str]:
 
 
 def _message_lines(message: str) -> list[str]:
-    lines = [escape_controls(line) for line in message.split("\n")]
+    lines = [shorten(escape_controls(line), _LONGEST_LINE) for line in message.split("\n")]
     if len(lines) > _MOST_MESSAGE_LINES:
         lines[_MOST_MESSAGE_LINES:] = [f"… {len(lines) - _MOST_MESSAGE_LINES} more lines"]
     return lines

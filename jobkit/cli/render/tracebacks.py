@@ -7,12 +7,12 @@ from pathlib import Path
 
 from jobkit.cli.render.terminal import Terminal
 from jobkit.exceptions import relative_to
-from jobkit.sanitising import escape_controls
+from jobkit.sanitising import escape_controls, shorten
 
 # Exception groups draw their frames beside a rule of `|`.
 _FRAME = re.compile(r'^(?P<lead>[ |+]*)File "(?P<path>.+)", line (?P<line>\d+)(?:, in (?P<name>.+))?$')
 _HEADER = "Traceback (most recent call last):"
-_LONGEST = 400
+_LONGEST, _LONGEST_LINE = 400, 1000
 
 
 def traceback_lines(text: str, terminal: Terminal, *, root: Path | None = None) -> list[str]:
@@ -20,7 +20,7 @@ def traceback_lines(text: str, terminal: Terminal, *, root: Path | None = None) 
 
     Paths are relative to *root* where they lie inside.
     """
-    lines = [escape_controls(line) for line in text.splitlines()[:_LONGEST]]
+    lines = [shorten(escape_controls(line), _LONGEST_LINE) for line in text.splitlines()[:_LONGEST]]
     shown: list[str] = []
     for index, line in enumerate(lines):
         frame = _FRAME.match(line)

@@ -56,9 +56,9 @@ def _filter(name: str, metavar: str, help: str, *, multiple: bool = False) -> Ca
     "history",
     empty=[],
     examples=[
-        ("jobkit history --job cleanup --since 2d", "one job, two days"),
+        ("jobkit history --since 2d", "the last two days"),
         ("jobkit history --status failed", "what went wrong"),
-        ("jobkit history --format csv > runs.csv", "for a spreadsheet"),
+        ("jobkit history --format csv", "for a spreadsheet"),
     ],
 )
 @_filter("--job", "NAME", "Runs of this job; several add up.", multiple=True)
@@ -66,8 +66,12 @@ def _filter(name: str, metavar: str, help: str, *, multiple: bool = False) -> Ca
 @_filter("--trigger", "TRIGGER", "Runs asked for by this: schedule, manual, ...", multiple=True)
 @_filter("--since", "TIME", "From then on: 2d, '2h ago', 'yesterday 03:00', RFC 3339.")
 @_filter("--until", "TIME", "Before then.")
-@click.option("-n", "--limit", type=click.IntRange(1, 10_000), default=20, help="At most this many (20).")
-@click.option("--format", "form", type=click.Choice(_FORMATS), help="How to write it (table).")
+@click.option(
+    "-n", "--limit", metavar="N", type=click.IntRange(1, 10_000), default=20, help="At most this many (20)."
+)
+@click.option(
+    "--format", "form", metavar="FORMAT", type=click.Choice(_FORMATS), help="table, json, jsonl or csv."
+)
 def command(session: Session, limit: int, form: str | None, **filters: Any) -> None:
     """Show what ran, newest first."""
     output = session.output

@@ -65,7 +65,15 @@ def _execution(*names: str, **attributes: Any) -> Callable[[F], F]:
 @_selecting("--failed", is_flag=True, help="Jobs whose last run did not succeed.")
 @_execution("-p", "--param", "parameters", metavar="KEY=VALUE", multiple=True, help="A job parameter.")
 @_execution("-x", "--exitfirst", is_flag=True, help="Start nothing more after the first failure.")
-@_execution("-j", "--jobs", "at_once", type=click.IntRange(1, 1000), default=1, help="Runs at a time (1).")
+@_execution(
+    "-j",
+    "--jobs",
+    "at_once",
+    metavar="N",
+    type=click.IntRange(1, 1000),
+    default=1,
+    help="Runs at a time (1).",
+)
 @_execution("--timeout", type=_Duration(), metavar="DURATION", help="Per attempt, instead of the job's own.")
 @_execution("--enforce", is_flag=True, help="Consent to destructive effects.")
 @_execution("--as", "actor", metavar="WHO", help="Who is accountable (user@host).")

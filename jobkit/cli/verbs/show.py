@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 import click
 
 from jobkit.cli.command import verb
+from jobkit.cli.exit_codes import ExitCode
 from jobkit.cli.job_view import JobView, origin_text
 from jobkit.cli.projects import loaded, mention_broken
 from jobkit.cli.reading import History, read_or_report
@@ -47,7 +48,8 @@ def command(session: Session, name: str) -> int:
         view = JobView(spec, project.config, now, recent[0] if recent else None, recent)
         output.answer(view.to_full_json())
         output.lines(screen(view, output.terminal))
-        return code
+        # What is known of a job whose file is broken is what the file once said.
+        return code or (ExitCode.STOPPED if spec.error in project.errors else ExitCode.OK)
 
 
 def screen(view: JobView, terminal: Terminal) -> list[str]:

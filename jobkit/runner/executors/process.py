@@ -209,7 +209,7 @@ class ProcessAttempt:
     # -- ending -------------------------------------------------------------------------------------
 
     async def _end(self) -> None:
-        """See the process to its end; whatever it takes."""
+        """See the process to its end, whatever it takes; what was told to stop leaves nothing behind."""
         if self._verdict is not None or self._closed.is_set():
             with anyio.move_on_after(_FAREWELL):
                 await self._process.wait()
@@ -217,6 +217,8 @@ class ProcessAttempt:
             self._killed = self._verdict is None
             _kill(self._process)
             await self._process.wait()
+        elif self._stop is not None:
+            _kill(self._process)
         await self._process.aclose()
 
     def _death(self) -> BaseException | None:
@@ -262,7 +264,8 @@ async def _spawn() -> Process:
 
 
 def _kill(process: Process) -> None:
-    with suppress(ProcessLookupError):  # it has ended by itself at this very moment
+    """Kill the process and all that it has started, also once it has ended itself."""
+    with suppress(ProcessLookupError):  # there is nobody left
         if hasattr(os, "killpg"):
             os.killpg(process.pid, signal.SIGKILL)
         else:

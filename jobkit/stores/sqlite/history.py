@@ -15,10 +15,11 @@ from typing import Any, Final
 
 from jobkit.stores.base import RunQuery
 from jobkit.stores.paging import Position, read_position
+from jobkit.stores.plain import clean_text
 from jobkit.stores.refusals import not_found
 from jobkit.stores.sqlite.rows import ATTEMPT, RUN, Row
 from jobkit.stores.sqlite.runs import by_id, number_of
-from jobkit.stores.values import clean_text, to_micros
+from jobkit.stores.values import to_micros
 
 _MOST_STREAMS: Final = 32
 """Up to so many jobs, or statuses, are each read through their index and merged."""

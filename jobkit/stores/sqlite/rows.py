@@ -9,9 +9,9 @@ from typing import Any, Final
 from jobkit.records import AttemptRecord, LogLine, RunRecord, TickSpan
 from jobkit.statuses import RunStatus, Trigger
 from jobkit.stores.base import Lease, LeaseRequest, NewRun, OpenLease, Outcome
+from jobkit.stores.plain import clean_text
 from jobkit.stores.values import (
     clean_count,
-    clean_text,
     decode,
     decode_failure,
     decode_failures,

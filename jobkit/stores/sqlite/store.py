@@ -25,11 +25,11 @@ from jobkit.stores.base import (
     SchemaStatus,
 )
 from jobkit.stores.paging import write_position
+from jobkit.stores.plain import clean_text
 from jobkit.stores.sqlite import history, leases, lines, rows, runs, schema, upkeep
 from jobkit.stores.sqlite.database import Database
 from jobkit.stores.sqlite.location import Location
 from jobkit.stores.values import (
-    clean_text,
     decode_outcome,
     encode_progress,
     optional_micros,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from typing import Final
 
-PORTION: Final = 200
+PORTION: Final = 100
 """Runs in one transaction: with thousands of log lines each, others must not wait long for the lock."""
 
 # Found through the index of queued_at; one of finished_at would be one more page in every finish.

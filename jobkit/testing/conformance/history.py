@@ -190,8 +190,8 @@ class HistoryCases(Cases):
         """Thousands of them, in one call."""
         for _ in range(10):
             _, lease = await started(store)
-            for number in range(45):
-                await store.add_log_lines(lease.run_id, [LogLine(number + 1, START, "info", "x", 1)])
+            lines = [LogLine(number, START, "info", "x", 1) for number in range(1, 500)]
+            await store.add_log_lines(lease.run_id, lines)
             await store.finish(lease, outcome(finished_at=START))
         await clock.advance(SECOND)
         assert await store.prune(clock.now()) == 10

@@ -132,6 +132,15 @@ class TextCases(Cases):
         assert found == "<builtins.list>"
         assert depth > 20
 
+    async def test_endless_values_are_cut(self, store: Store) -> None:
+        """A few lists that hold each other are more text than there is room for."""
+        laughing: list[Any] = ["ha"]
+        for _ in range(40):
+            laughing = [laughing, laughing]
+        record = await store.add_run(new_run(parameters={"laughing": laughing, "after": 1}))
+        found = await store.run(record.id)
+        assert set(found.parameters) == {"laughing", "after"}
+
     async def test_large_text_is_kept_whole(self, store: Store) -> None:
         """Twenty megabytes of message: bounding it is not the store's business."""
         large = "ä" * (10 * 1024 * 1024)

@@ -9,7 +9,7 @@ from pathlib import Path
 #: Stands for "somewhere in the file": which line a compiler blames differs between Pythons.
 ANYWHERE = -1
 #: The import limit of the tree, as configuration and messages have it.
-LIMIT = "200ms"
+LIMIT = "500ms"
 
 
 @dataclass(frozen=True)
