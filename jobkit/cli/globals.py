@@ -7,6 +7,8 @@ from typing import Any
 
 import click
 
+from jobkit.cli.completing import completing
+
 #: What the help of a verb says of them; their own help stands in `jobkit --help`.
 IN_SHORT = "-C DIR, --env NAME, --json, --strict, -q, -v"
 
@@ -54,10 +56,12 @@ def global_options() -> list[click.Parameter]:
     return [
         GlobalOption(
             "-C", "--project", "directory", apply=_setter("directory"), metavar="DIR",
+            shell_complete=completing("folders"),
             help="The project's folder, or one inside it (default: here).",
         ),
         GlobalOption(
             "--env", "env", apply=_setter("env"), metavar="NAME",
+            shell_complete=completing("environments"),
             help="The environment to work in; the variable JOBKIT_ENV does the same.",
         ),
         GlobalOption(

@@ -5,6 +5,7 @@ The help comes from the table below and imports no verb: `jobkit --help` costs l
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -16,6 +17,8 @@ from jobkit.cli.command import SETTINGS, schema_name
 from jobkit.cli.globals import GlobalOptions, global_options
 
 if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
     from jobkit.clock import Clock
     from jobkit.exceptions import JobkitError
 
@@ -44,6 +47,7 @@ VERBS = {
         "db": "The store: status, upgrade, prune, export",
     },
     "Learn": {
+        "completion": "TAB for bash, zsh, fish, powershell",
         "explain": "The long text of an error code",
         "help": "Topics: selection, exit-codes",
     },
@@ -74,9 +78,20 @@ class Program(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         name = args[0]
         command = self.get_command(ctx, name)
+        if command is None and ctx.resilient_parsing:
+            return None, None, args  # a TAB in a line that is not right yet
         if command is None:
             raise _no_such_verb(name, self.list_commands(ctx))
         return name, command, args[1:]
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem[str]]:
+        """The verbs from the table, which imports none of them; else what any command completes."""
+        if not incomplete or incomplete[0].isalnum():
+            from click.shell_completion import CompletionItem
+
+            named = [item for verbs in VERBS.values() for item in verbs.items()]
+            return [CompletionItem(name, help=text) for name, text in named if name.startswith(incomplete)]
+        return click.Command.shell_complete(self, ctx, incomplete)
 
     def format_help(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         formatter.write_usage("jobkit", "[OPTIONS] VERB ...")
@@ -187,6 +202,10 @@ def main() -> NoReturn:
     """The console script: execute the process's command line and end the process."""
     from jobkit.cli.ending import end_process
 
+    if "_JOBKIT_COMPLETE" in os.environ:
+        from jobkit.cli.completion import answer_tab
+
+        end_process(answer_tab(program, os.environ["_JOBKIT_COMPLETE"]))
     if None in (sys.stdin, sys.stdout, sys.stderr):
         from jobkit.cli.streams import open_missing_descriptors
 

@@ -257,6 +257,11 @@ class Finding(Shape):
     code: str | None
 
 
+class Script(Shape):
+    shell: str
+    script: str
+
+
 class ScaffoldFile(Shape):
     path: str
     state: Literal["created", "planned", "kept"]
@@ -275,6 +280,7 @@ class JobScaffold(Scaffold):
 
 
 _DATA: dict[str, Any] = {
+    "completion": Script | None,
     "doctor": list[Finding],
     "stats": list[Statistics],
     "db.prune": Pruned | None,

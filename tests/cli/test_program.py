@@ -46,7 +46,14 @@ def test_help_imports_no_verb_and_nothing_heavy() -> None:
     done = subprocess.run([sys.executable, "-c", probe], cwd=ROOT, capture_output=True, text=True, check=True)
     loaded = set(done.stderr.split())
     ours = {name for name in loaded if name.split(".")[0] == "jobkit"}
-    assert ours == {"jobkit", "jobkit.cli", "jobkit.cli.command", "jobkit.cli.globals", "jobkit.cli.main"}
+    assert ours == {
+        "jobkit",
+        "jobkit.cli",
+        "jobkit.cli.command",
+        "jobkit.cli.completing",
+        "jobkit.cli.globals",
+        "jobkit.cli.main",
+    }
     heavy = {"asyncio", "anyio", "croniter", "json", "msgspec", "pluggy", "sqlite3", "structlog", "tomllib"}
     assert not loaded & heavy
 

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 import click
 
 from jobkit.cli.command import SETTINGS, Option, verb
+from jobkit.cli.completing import completing
 from jobkit.cli.instants import parse_instant
 from jobkit.cli.jsonl import jsonl_target
 from jobkit.cli.paging import all_runs
@@ -102,7 +103,13 @@ async def _count_old(store: Store, before: datetime) -> int:
     ],
 )
 @click.option(
-    "--job", "jobs", cls=Option, metavar="NAME", multiple=True, help="Runs of this job; several add up."
+    "--job",
+    "jobs",
+    cls=Option,
+    metavar="NAME",
+    multiple=True,
+    help="Runs of this job; several add up.",
+    shell_complete=completing("jobs"),
 )
 @click.option("--since", cls=Option, metavar="TIME", help="From then on: 2d, 'yesterday 03:00', RFC 3339.")
 @click.option("--until", cls=Option, metavar="TIME", help="Before then.")
@@ -112,6 +119,7 @@ async def _count_old(store: Store, before: datetime) -> int:
     "target",
     cls=Option,
     metavar="FILE",
+    shell_complete=completing("files"),
     help="Into this file, which must not exist (stdout).",
 )
 def export(

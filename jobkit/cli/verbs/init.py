@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from jobkit.cli.command import verb
+from jobkit.cli.completing import completing
 from jobkit.cli.scaffolds.files import Filed, file_drafts, screen
 from jobkit.cli.scaffolds.project import project_drafts, project_name
 from jobkit.cli.session import Session
@@ -25,7 +26,7 @@ from jobkit.sanitising import escape_controls
         ("jobkit init demo --dry-run", "only say what would be written"),
     ],
 )
-@click.argument("folder", metavar="[DIR]", default=".")
+@click.argument("folder", metavar="[DIR]", default=".", shell_complete=completing("folders"))
 @click.option("--dry-run", is_flag=True, help="Write nothing, say what would be written.")
 def command(session: Session, folder: str, dry_run: bool) -> None:
     """Make a project: configuration, a first job and its test. Nothing that exists is changed."""

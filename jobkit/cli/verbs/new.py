@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from jobkit.cli.command import SETTINGS, Option, verb
+from jobkit.cli.completing import completing
 from jobkit.cli.projects import loaded, mention_broken
 from jobkit.cli.scaffolds.files import file_drafts, screen
 from jobkit.cli.scaffolds.job import job_drafts, job_name, job_path
@@ -21,7 +22,7 @@ from jobkit.cli.session import Session
         ("jobkit new job extensions/web/jobs/cleanup.py --dry-run", "only say what would be written"),
     ],
 )
-@click.argument("path")
+@click.argument("path", shell_complete=completing("files"))
 @click.option(
     "--schedule", cls=Option, metavar="TEXT", default="",
     help="When it runs: six fields, seconds first, or 'every 5m'; none: by hand.",

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 import click
 
 from jobkit.cli.command import Option, verb
+from jobkit.cli.completing import completing
 from jobkit.cli.instants import parse_instant
 from jobkit.cli.paging import all_runs
 from jobkit.cli.projects import loaded
@@ -48,7 +49,7 @@ class Figures:
         ("jobkit stats --json | jq '.data[] | select(.success_rate < 0.9)'", "for scripts"),
     ],
 )
-@click.argument("names", metavar="[NAME]...", nargs=-1)
+@click.argument("names", metavar="[NAME]...", nargs=-1, shell_complete=completing("jobs"))
 @click.option(
     "--since", cls=Option, section="Filters", metavar="TIME",
     help="Runs from then on: 2d, '2h ago', 'yesterday 03:00', RFC 3339 (all that are kept).",
