@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING
 import click
 from click.shell_completion import CompletionItem, get_completion_class
 
-from jobkit.cli.completing import Kind
-from jobkit.cli.globals import GlobalOptions
 
 if TYPE_CHECKING:
+    from jobkit.cli.completing import Kind
+    from jobkit.cli.globals import GlobalOptions
     from jobkit.collection.index import IndexedJob
 
 #: Set by the scripts of `jobkit completion SHELL`: the program answers a TAB instead of doing anything.
@@ -30,17 +30,17 @@ Items = list[CompletionItem[str]]
 Completer = Callable[[click.Context, click.Parameter, str], Items]
 
 
-def answer_tab(program: click.Group, instruction: str) -> int:
+def answer_tab(program: click.Group, instruction: str, options: GlobalOptions) -> int:
     """Write what fits the line in the shell's variables to stdout; never an error, never a word more.
 
-    *instruction* is ``<shell>_complete``.
+    *instruction* is ``<shell>_complete``; *options* are filled with what the line says.
     """
     shell, _, _ = instruction.partition("_")
     kind = get_completion_class(shell)
     if kind is None:
         return 1
     try:
-        text = kind(program, {"obj": GlobalOptions()}, "jobkit", VARIABLE).complete()
+        text = kind(program, {"obj": options}, "jobkit", VARIABLE).complete()
         sys.stdout.buffer.write(f"{text}\n".encode(errors="replace"))
         sys.stdout.flush()
     except Exception:
@@ -172,6 +172,5 @@ def _indexed(ctx: click.Context) -> Iterator[IndexedJob]:
 def _root(ctx: click.Context) -> Path | None:
     from jobkit.config import find_root
 
-    options = ctx.find_object(GlobalOptions)
-    folder = options.directory if options is not None else None
-    return find_root(Path(os.path.expanduser(folder or ".")))  # noqa: PTH111 – a name may be unknown
+    options: GlobalOptions = ctx.find_root().obj
+    return find_root(Path(os.path.expanduser(options.directory or ".")))  # noqa: PTH111 – a name may be unknown

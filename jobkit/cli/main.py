@@ -205,7 +205,7 @@ def main() -> NoReturn:
     if "_JOBKIT_COMPLETE" in os.environ:
         from jobkit.cli.completion import answer_tab
 
-        end_process(answer_tab(program, os.environ["_JOBKIT_COMPLETE"]))
+        end_process(answer_tab(program, os.environ["_JOBKIT_COMPLETE"], GlobalOptions()))
     if None in (sys.stdin, sys.stdout, sys.stderr):
         from jobkit.cli.streams import open_missing_descriptors
 

@@ -125,8 +125,9 @@ def test_a_damaged_index_offers_nothing(known: CommandLine) -> None:
 def test_a_tab_imports_neither_jobs_nor_what_jobs_need(known: CommandLine) -> None:
     """croniter, asyncio, SQLite and structlog have no part in a TAB; for verbs not even a verb has."""
     probe = (
-        "import sys\nfrom jobkit.cli.completion import answer_tab\nfrom jobkit.cli.main import program\n"
-        "answer_tab(program, 'bash_complete')\nprint(*sys.modules, file=sys.stderr)\n"
+        "import sys\nfrom jobkit.cli.completion import answer_tab\n"
+        "from jobkit.cli.main import GlobalOptions, program\n"
+        "answer_tab(program, 'bash_complete', GlobalOptions())\nprint(*sys.modules, file=sys.stderr)\n"
     )
     for line, number in (("jobkit run cl", 2), ("jobkit h", 1)):
         done = subprocess.run(
