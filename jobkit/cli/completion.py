@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 import click
 from click.shell_completion import CompletionItem, get_completion_class
 
-
 if TYPE_CHECKING:
     from jobkit.cli.completing import Kind
     from jobkit.cli.globals import GlobalOptions
