@@ -10,7 +10,7 @@ import click
 from jobkit.cli.completing import completing
 
 #: What the help of a verb says of them; their own help stands in `jobkit --help`.
-IN_SHORT = "-C DIR, --env NAME, --json, --strict, -q, -v"
+IN_SHORT = "-C DIR, --env NAME (JOBKIT_ENV), --json, --strict, -q, -v"
 
 
 class GlobalOptions:
@@ -62,7 +62,7 @@ def global_options() -> list[click.Parameter]:
         GlobalOption(
             "--env", "env", apply=_setter("env"), metavar="NAME",
             shell_complete=completing("environments"),
-            help="The environment to work in; the variable JOBKIT_ENV does the same.",
+            help="The environment to work in.  [env var: JOBKIT_ENV]",
         ),
         GlobalOption(
             "--json", "json", apply=_setter("json"), is_flag=True,

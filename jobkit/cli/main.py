@@ -13,14 +13,13 @@ from typing import TYPE_CHECKING, NoReturn
 
 import click
 
-from jobkit.cli.command import SETTINGS, schema_name
+from jobkit.cli.command import SETTINGS, Verbs, schema_name, show_help_if_alone
 from jobkit.cli.globals import GlobalOptions, global_options
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
     from jobkit.clock import Clock
-    from jobkit.exceptions import JobkitError
 
 #: Heading → verb → what it does. Each verb lives in ``jobkit.cli.verbs.<verb>`` as ``command``.
 VERBS = {
@@ -49,11 +48,17 @@ VERBS = {
     "Learn": {
         "completion": "TAB for bash, zsh, fish, powershell",
         "explain": "The long text of an error code",
-        "help": "Topics: selection, exit-codes",
+        "help": "Topics: schedules, environments, selection, exit-codes",
     },
 }
 
 _INTRODUCTION = "Drop a Python file into extensions/<name>/jobs/, and it is listed, run and remembered."
+_VARIABLES = [
+    ("JOBKIT_ENV", "the environment, as --env"),
+    ("JOBKIT__TABLE__KEY", "a setting: JOBKIT__SCHEDULER__STORE, JOBKIT__JOBS__NAME__ENABLED"),
+    ("NO_COLOR, FORCE_COLOR", "no colour at all, or colour in a pipe too"),
+    ("COLUMNS", "how wide tables may be"),
+]
 _EXAMPLES = [
     ("jobkit list", "which jobs there are"),
     ("jobkit run cleanup -p days=30", "run one here and now"),
@@ -61,7 +66,7 @@ _EXAMPLES = [
 ]
 
 
-class Program(click.Group):
+class Program(Verbs):
     """The group of all verbs, which are imported when used."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -72,17 +77,6 @@ class Program(click.Group):
             return None
         command: click.Command = import_module(f"jobkit.cli.verbs.{cmd_name}").command
         return command
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        name = args[0]
-        command = self.get_command(ctx, name)
-        if command is None and ctx.resilient_parsing:
-            return None, None, args  # a TAB in a line that is not right yet
-        if command is None:
-            raise _no_such_verb(name, self.list_commands(ctx))
-        return name, command, args[1:]
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem[str]]:
         """The verbs from the table, which imports none of them; else what any command completes."""
@@ -105,6 +99,8 @@ class Program(click.Group):
         with formatter.section("Options, before the verb or after it"):
             records = (param.get_help_record(ctx) for param in self.get_params(ctx))
             formatter.write_dl([record for record in records if record is not None])
+        with formatter.section("Environment variables"):
+            formatter.write_dl(_VARIABLES)
 
 
 def _show_version(ctx: click.Context, option: click.Parameter, wanted: bool) -> None:
@@ -113,11 +109,6 @@ def _show_version(ctx: click.Context, option: click.Parameter, wanted: bool) -> 
 
         click.echo(f"jobkit {version()}")
         ctx.exit()
-
-
-def _alone(ctx: click.Context) -> None:
-    if ctx.invoked_subcommand is None:
-        click.echo(ctx.get_help())
 
 
 program = Program(
@@ -131,7 +122,7 @@ program = Program(
     ],
     context_settings=SETTINGS,
     invoke_without_command=True,
-    callback=click.pass_context(_alone),
+    callback=show_help_if_alone,
 )  # fmt: skip
 
 
@@ -179,17 +170,6 @@ def _fail(
         code = fail(output, error)
         output.finish(getattr(ctx.command, "empty", None) if ctx is not None else None)
     return code
-
-
-def _no_such_verb(name: str, verbs: list[str]) -> JobkitError:
-    from jobkit.cli.usage import closest
-    from jobkit.exceptions import UsageError
-
-    guess = closest(name, verbs)
-    return UsageError(
-        f"there is no verb {name[:60]!r}",
-        help=f"did you mean `jobkit {guess}`?" if guess else "`jobkit --help` lists the verbs",
-    )
 
 
 def _nobody_reads() -> int:

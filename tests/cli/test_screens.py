@@ -31,7 +31,11 @@ SCREENS = {
     "init": (["init", "demo", "--dry-run"], 0),
     "new-job": (["new", "job", "extensions/web/jobs/sessions.py", "--dry-run"], 0),
     "explain": (["explain", "JK802"], 0),
+    "help": (["help"], 0),
+    "help-environments": (["help", "environments"], 0),
     "help-exit-codes": (["help", "exit-codes"], 0),
+    "help-schedules": (["help", "schedules"], 0),
+    "help-selection": (["help", "selection"], 0),
 }
 
 

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 import click
 
-from jobkit.cli.command import SETTINGS, Option, verb
+from jobkit.cli.command import Option, VerbGroup, verb
 from jobkit.cli.completing import completing
 from jobkit.cli.instants import parse_instant
 from jobkit.cli.jsonl import jsonl_target
@@ -157,11 +157,14 @@ def export(
         output.lines([f"wrote {count(number, 'run')} to {escape_controls(target)}"])
 
 
-command = click.Group(
+command = VerbGroup(
     "db",
     commands=[status, upgrade, prune, export],
-    help="The run store: status, upgrade, prune, export.",
-    context_settings=SETTINGS,
+    examples=[
+        ("jobkit db status", "where runs are kept"),
+        ("jobkit db prune --dry-run", "how many runs are older than they are to be kept"),
+    ],
+    help="Look after the run store: its state, its tables, what it forgets, what is taken out of it.",
 )
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from jobkit.cli.command import SETTINGS, Option, verb
+from jobkit.cli.command import Option, VerbGroup, verb
 from jobkit.cli.completing import completing
 from jobkit.cli.projects import loaded, mention_broken
 from jobkit.cli.scaffolds.files import file_drafts, screen
@@ -69,4 +69,9 @@ def job(session: Session, path: str, schedule: str, dry_run: bool) -> None:
     )
 
 
-command = click.Group("new", commands=[job], help="Make something new: job.", context_settings=SETTINGS)
+command = VerbGroup(
+    "new",
+    commands=[job],
+    examples=[("jobkit new job extensions/web/jobs/cleanup.py", "a job file and its test")],
+    help="Make files to begin with, for people to keep.",
+)
