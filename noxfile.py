@@ -51,6 +51,7 @@ def docs(session: nox.Session) -> None:
     """The documentation as HTML in docs/_build/html; every warning is an error."""
     session.install(".[docs]")
     session.run("python", "docs/errors.py", "--check")
+    session.run("python", "docs/commands.py", "--check")
     session.run(
         "sphinx-build", "-W", "--keep-going", "-b", "html", "docs", "docs/_build/html", *session.posargs
     )

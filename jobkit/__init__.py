@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from jobkit.exceptions import ConfigError as ConfigError
     from jobkit.exceptions import JobkitError as JobkitError
     from jobkit.exceptions import ParameterError as ParameterError
-    from jobkit.exceptions import PluginError as PluginError
     from jobkit.exceptions import RunError as RunError
     from jobkit.exceptions import RunNotFound as RunNotFound
     from jobkit.exceptions import RunRefused as RunRefused
@@ -55,7 +54,6 @@ _HOMES = {
     "JobSpec": "job",
     "JobkitError": "exceptions",
     "ParameterError": "exceptions",
-    "PluginError": "exceptions",
     "Project": "project",
     "Retry": "retry",
     "RunError": "exceptions",

@@ -8,7 +8,6 @@
     ├── ScheduleError(ValueError)               schedule text
     ├── ServiceError                            a service could not be opened or closed
     │   └── ServiceNotFound(LookupError)        nothing provides it
-    ├── PluginError                             a plugin could not be loaded or called
     ├── RunError                                a run could not be started
     │   ├── ParameterError(ValueError)          a job parameter
     │   ├── RunRefused                          overlap, admission, protected environment
@@ -151,12 +150,6 @@ class ServiceNotFound(ServiceError, LookupError):
     """Nothing provides the service that was asked for."""
 
     default_code = "JK402"
-
-
-class PluginError(JobkitError):
-    """A plugin could not be loaded, or a hook of it could not be called."""
-
-    default_code = "JK701"
 
 
 class RunError(JobkitError):

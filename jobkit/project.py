@@ -76,16 +76,9 @@ class Project:
         if _loaded is not None:
             raise RuntimeError(f"the project in {_loaded.root} is loaded; call its close() first")
         from jobkit import collection
-        from jobkit.config import find_root, load_config
+        from jobkit.config import load_config, require_root
 
-        start = Path(path) if path is not None else Path.cwd()
-        root = find_root(start)
-        if root is None:
-            raise ConfigError(
-                f"there is no jobkit project in {start.absolute()} or above it",
-                code="JK202",
-                help="start one with an empty file jobkit.toml, or name its folder with -C DIR",
-            )
+        root = require_root(Path(path) if path is not None else Path.cwd())
         config = load_config(root, env=env, options=options or {})
         importable = collection.attached()
         if importable is not None and importable.root != str(config.root):
@@ -141,15 +134,9 @@ class Project:
 
     def open_store(self, *, read_only: bool = False) -> Store:
         """The run store that the configuration names; enter it to use it. Raises StoreError."""
-        from jobkit.stores.opening import open_store
+        from jobkit.stores.opening import store_of
 
-        return open_store(
-            self.config.scheduler.store,
-            project=self.config.project.name,
-            root=self.root,
-            read_only=read_only,
-            trust_permissions=self.config.project.trust_permissions,
-        )
+        return store_of(self.config, read_only=read_only)
 
     # -- putting the two layers together ----------------------------------------------------------
 

@@ -12,10 +12,13 @@ from dataclasses import dataclass, field, fields
 from datetime import UTC, date, datetime, time, timedelta
 from enum import Enum
 from pathlib import PurePath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jobkit.durations import format_duration
 from jobkit.statuses import RunStatus, Trigger
+
+if TYPE_CHECKING:
+    from random import Random
 
 _PLAIN = frozenset({str, int, float, bool})
 
@@ -130,12 +133,33 @@ class LogLine:
 
 def new_run_id(at: datetime) -> str:
     """A UUIDv7 for a run that is asked for at *at*; ids sort by that time, to the millisecond."""
-    milliseconds = int(at.timestamp() * 1000)
-    number = (
-        (milliseconds << 80 | int.from_bytes(os.urandom(10))) & ~(0xF << 76 | 0x3 << 62) | 7 << 76 | 2 << 62
-    )
-    text = f"{number:032x}"
+    bits = _random_bits()
+    high = int(at.timestamp() * 1000) << 16 | 0x7000 | bits >> 62
+    low = 2 << 62 | bits & (1 << 62) - 1
+    text = f"{high:016x}{low:016x}"
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+
+
+def _random_bits() -> int:
+    """74 of them. Asking the system each time would hand over to another thread each time."""
+    global _generator
+    if _generator is None:
+        from random import Random
+
+        # Not the module's own: a job may seed that one, and get the ids of yesterday.
+        _generator = Random(os.urandom(32))
+    return _generator.getrandbits(74)
+
+
+def _forget_generator() -> None:
+    global _generator
+    _generator = None
+
+
+_generator: Random | None = None
+if hasattr(os, "register_at_fork"):
+    # A fork would go on with the numbers of its parent.
+    os.register_at_fork(after_in_child=_forget_generator)
 
 
 def format_instant(instant: datetime) -> str:

@@ -31,7 +31,7 @@ def observers(project: Project, now: datetime) -> list[JobkitError]:
     """
     import anyio
 
-    from jobkit.cli.reading import store_of
+    from jobkit.stores.opening import store_of
 
     aware = [spec for spec in project.jobs.values() if _asks(spec)]
     if not aware:

@@ -9,11 +9,11 @@ import anyio
 
 from jobkit.cli.interruption import Interruption
 from jobkit.cli.plan import Manner, Order, Outcome
-from jobkit.cli.reading import store_of
 from jobkit.exceptions import JobkitError
 from jobkit.runner.leases import settle_dead
 from jobkit.runner.runner import Runner
 from jobkit.statuses import Trigger
+from jobkit.stores.opening import store_of
 
 if TYPE_CHECKING:
     from jobkit.cli.reporter import Reporter

@@ -10,7 +10,6 @@ from jobkit.exceptions import (
     JobkitError,
     NothingSelected,
     ParameterError,
-    PluginError,
     RunError,
     RunNotFound,
     RunRefused,
@@ -47,7 +46,6 @@ _BY_ERROR: tuple[tuple[type[JobkitError], ExitCode], ...] = (
     (ConfigError, ExitCode.UNUSABLE),
     (StoreError, ExitCode.UNUSABLE),
     (ServiceError, ExitCode.UNUSABLE),
-    (PluginError, ExitCode.UNUSABLE),
 )
 
 

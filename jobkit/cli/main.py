@@ -53,7 +53,8 @@ VERBS = {
 }
 
 _INTRODUCTION = "Drop a Python file into extensions/<name>/jobs/, and it is listed, run and remembered."
-_VARIABLES = [
+#: What the environment can say, for the help and the reference.
+VARIABLES = [
     ("JOBKIT_ENV", "the environment, as --env"),
     ("JOBKIT__TABLE__KEY", "a setting: JOBKIT__SCHEDULER__STORE, JOBKIT__JOBS__NAME__ENABLED"),
     ("NO_COLOR, FORCE_COLOR", "no colour at all, or colour in a pipe too"),
@@ -100,7 +101,7 @@ class Program(Verbs):
             records = (param.get_help_record(ctx) for param in self.get_params(ctx))
             formatter.write_dl([record for record in records if record is not None])
         with formatter.section("Environment variables"):
-            formatter.write_dl(_VARIABLES)
+            formatter.write_dl(VARIABLES)
 
 
 def _show_version(ctx: click.Context, option: click.Parameter, wanted: bool) -> None:

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 
 from jobkit.cli.render.text import count
 from jobkit.exceptions import CollectionError, JobkitError
+from jobkit.origin import DEFAULT
 
 if TYPE_CHECKING:
     from jobkit.cli.session import Session
+    from jobkit.job import JobSpec
     from jobkit.project import Project
 
 
@@ -47,11 +49,28 @@ def problems(project: Project) -> list[JobkitError]:
 
 
 def warnings(project: Project) -> list[JobkitError]:
-    """What works and is likely not meant, in the configuration and in jobs."""
+    """What works and is likely not meant, in the configuration, in jobs and in their schedules."""
     found = [*project.warnings]
     for spec in project.jobs.values():
-        found += [warning for warning in spec.warnings if warning not in found]
+        found += [warning for warning in (*spec.warnings, *_remarks(spec)) if warning not in found]
     return found
+
+
+def _remarks(spec: JobSpec) -> list[JobkitError]:
+    """What the schedule of a job remarks, at the line that it is written on."""
+    if spec.times is None:
+        return []
+    origin = spec.origins.get("schedule", DEFAULT)
+    return [
+        CollectionError(
+            f"schedule of job {spec.name}: {remark}",
+            code="JK317",
+            path=origin.path or spec.path,
+            line=origin.line if origin.path is not None else spec.line,
+            help="`jobkit show " + spec.name + "` shows when it is due",
+        )
+        for remark in spec.times.warnings()
+    ]
 
 
 def _insist(session: Session, project: Project) -> None:

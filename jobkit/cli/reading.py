@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from jobkit.cli.exit_codes import ExitCode
-from jobkit.exceptions import ConfigError, StoreError
+from jobkit.exceptions import StoreError
 from jobkit.records import RunRecord
 from jobkit.statuses import RunStatus
+from jobkit.stores.opening import store_of
 
 if TYPE_CHECKING:
     from jobkit.cli.session import Session
@@ -63,31 +64,11 @@ class History:
 
 def configuration(session: Session) -> Config:
     """The configuration of the project around here; collects nothing. ConfigError."""
-    from jobkit.config import find_root, load_config
+    from jobkit.config import load_config, require_root
 
-    start = Path(session.options.directory or ".")
-    root = find_root(start)
-    if root is None:
-        raise ConfigError(
-            f"there is no jobkit project in {start.absolute()} or above it",
-            code="JK202",
-            help="start one with an empty file jobkit.toml, or name its folder with -C DIR",
-        )
+    root = require_root(Path(session.options.directory or "."))
     session.output.root = root
     return load_config(root, env=session.options.env)
-
-
-def store_of(config: Config, *, read_only: bool = False) -> Store:
-    """The store that *config* names; enter it to use it. StoreError."""
-    from jobkit.stores.opening import open_store
-
-    return open_store(
-        config.scheduler.store,
-        project=config.project.name,
-        root=config.root,
-        read_only=read_only,
-        trust_permissions=config.project.trust_permissions,
-    )
 
 
 @asynccontextmanager

@@ -88,6 +88,8 @@ class ExtensionFinder:
         if above is None:
             return self._below_alias(fullname, parent, part)
         name = from_part(part)
+        if name in (".", "..") or os.sep in name or "\0" in name:
+            return None
         file = f"{name}{SUFFIX}"
         accepts = _is_jobs(parent) and is_job_file(file)
         found = (

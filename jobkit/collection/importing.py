@@ -8,10 +8,10 @@ out of their reach (see ``suspects``). Signals belong to the main thread: outsid
 from __future__ import annotations
 
 import os
-import random
 import signal
 import sys
 import threading
+import time
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -187,7 +187,7 @@ class _Signals:
         if self._fired > 3:
             # The file catches what is raised and goes on. It cannot catch what comes while it does so:
             # strike again within microseconds, at another instant each time.
-            signal.setitimer(signal.ITIMER_REAL, random.uniform(2e-6, 4e-5), _REPEAT)
+            signal.setitimer(signal.ITIMER_REAL, 2e-6 + time.perf_counter_ns() % 38 * 1e-6, _REPEAT)
         raise KeyboardInterrupt if self._guard.interrupted else ImportLimit
 
     def _on_interrupt(self, number: int, frame: FrameType | None) -> None:

@@ -7,7 +7,6 @@ and jobkit itself. It can be deleted at any time.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import sys
 import time
@@ -188,6 +187,8 @@ def other_files(root: str, folder: str, files: Sequence[JobFile]) -> list[Status
 
 def digest_of(root: str, path: str) -> str:
     """A digest of the content of a regular file; an empty text for anything else."""
+    import hashlib
+
     full = os.path.join(root, path)
     try:
         if not os.path.isfile(full):

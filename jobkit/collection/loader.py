@@ -11,7 +11,6 @@ import marshal
 import os
 import sys
 import threading
-from importlib.abc import Loader
 from importlib.machinery import ModuleSpec, SourceFileLoader
 from importlib.util import MAGIC_NUMBER, cache_from_source
 from pathlib import Path
@@ -23,10 +22,14 @@ from jobkit.registration import Collecting, bodies
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from importlib.abc import Loader
     from importlib.readers import FileReader
 
     from jobkit.collection.permissions import Permissions
     from jobkit.schedules.base import ScheduleKind
+
+else:
+    Loader = object  # the module that holds it imports more than all of collection needs
 
 #: The largest source file that is read, in bytes.
 LARGEST = 8 * 1024 * 1024

@@ -8,8 +8,6 @@ names into paths. Two characters cannot stand as they are: a dot would end the p
 
 from __future__ import annotations
 
-import unicodedata
-
 #: The package that holds the project's extensions.
 EXTENSIONS = "jobkit_ext"
 #: The package that holds the project's single-file plugins, ``hooks/*.py``.
@@ -40,4 +38,6 @@ def is_job_file(name: str) -> bool:
 
 def spelt_alike(name: str, other: str) -> bool:
     """Whether Python reads both as the same identifier: it normalises names in source, disks do not."""
+    import unicodedata
+
     return unicodedata.normalize("NFKC", name) == unicodedata.normalize("NFKC", other)

@@ -8,7 +8,6 @@ is only reported: many systems create files like that.
 from __future__ import annotations
 
 import os
-import shlex
 import stat
 from pathlib import Path
 
@@ -87,4 +86,6 @@ class Permissions:
 
     def shown(self, path: str) -> str:
         """*path* as an argument for a shell in the root folder."""
+        import shlex
+
         return shlex.quote(relative_to(Path(path), Path(self.root)))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from pathlib import Path
 
 #: The folder, relative to the project's root, for what is written while a project is used.
@@ -27,6 +26,8 @@ def write_state(root: Path, name: str, content: bytes) -> None:
     """Replace the file *name* as a whole, readable for its owner only; nothing in a read-only project."""
     if not make_folder(root) or read_state(root, name) == content:
         return
+    import tempfile
+
     target = state_file(root, name)
     try:
         descriptor, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{name}.")  # mode 0600

@@ -8,15 +8,14 @@ named, and not executed again until it changes.
 
 from __future__ import annotations
 
-import json
 import os
 import signal
-import subprocess
 import sys
-import uuid
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
+
+import msgspec
 
 from jobkit.collection.state import make_folder, read_state, state_file, write_state
 from jobkit.exceptions import CollectionError, relative_to
@@ -35,6 +34,13 @@ _CHILD = "import sys; sys.path[:] = sys.argv[2:]; from jobkit.collection.probe i
 _STARTING = 10.0
 
 
+class Verdict(msgspec.Struct, frozen=True):
+    """What became of a process that executed a file, and the status of the file then."""
+
+    text: str
+    signature: list[int] | None
+
+
 class Suspects:
     """Watches one collection; enter it around everything that executes job files.
 
@@ -51,16 +57,15 @@ class Suspects:
     def __enter__(self) -> Self:
         found = self._open() if self._remember else None
         verdicts = self._verdicts()
-        if found:
-            verdict = self._judge(found, verdicts.get(found))
-            verdicts[found] = {"signature": _signature(found), "verdict": verdict}
+        if found and _is_text(found) and _signature(found) is not None:
+            verdicts[found] = Verdict(self._judge(found, verdicts.get(found)), _signature(found))
         if self._page is not None:
             if verdicts or read_state(self._root, _VERDICTS):
-                write_state(self._root, _VERDICTS, json.dumps(verdicts).encode())
+                write_state(self._root, _VERDICTS, msgspec.json.encode(verdicts))
             self._finder.executed.watch = self._note
-        for path, entry in verdicts.items():
-            if entry["verdict"] != _SURVIVED:
-                self._finder.refused[path] = self._error(path, entry["verdict"])
+        for path, verdict in verdicts.items():
+            if verdict.text != _SURVIVED:
+                self._finder.refused[path] = self._error(path, verdict.text)
         return self
 
     def __exit__(
@@ -101,30 +106,28 @@ class Suspects:
 
     # -- what is known ----------------------------------------------------------------------------------
 
-    def _verdicts(self) -> dict[str, Any]:
+    def _verdicts(self) -> dict[str, Verdict]:
         """The files that were judged and have not changed since."""
         try:
-            known = json.loads(read_state(self._root, _VERDICTS) or b"{}")
-            return {
-                path: entry
-                for path, entry in known.items()
-                if isinstance(entry["verdict"], str) and entry["signature"] == _signature(path)
-            }
-        except (ValueError, TypeError, KeyError, AttributeError):
-            return {}
+            known = msgspec.json.decode(read_state(self._root, _VERDICTS) or b"{}", type=dict[str, Verdict])
+        except (msgspec.MsgspecError, UnicodeDecodeError):
+            return {}  # damaged, or somebody else's
+        return {path: verdict for path, verdict in known.items() if verdict.signature == _signature(path)}
 
-    def _judge(self, path: str, before: dict[str, Any] | None) -> str:
+    def _judge(self, path: str, before: Verdict | None) -> str:
         """Execute the file in a child; how the child died, or that it survived."""
         if before is not None:
             # In a child it did no harm, and then it ended a process all the same.
-            return "ended the process" if before["verdict"] == _SURVIVED else before["verdict"]
+            return "ended the process" if before.text == _SURVIVED else before.text
+        import subprocess
+
         module = self._finder.module_of(path)
         if module is None or not sys.executable or _signature(path) is None:
             return _SURVIVED
-        token = uuid.uuid4().hex
-        order = json.dumps(
+        token = os.urandom(16).hex()
+        order = msgspec.json.encode(
             {"finder": self._finder.settings, "module": module, "limit": self._limit, "token": token}
-        )
+        ).decode()
         command = [sys.executable, "-c", _CHILD, order, *filter(None, sys.path)]
         try:
             child = subprocess.run(
@@ -149,6 +152,14 @@ class Suspects:
             path=path,
             help=f"look for os._exit, os.abort, os.exec… or a crash in C; delete {again} to try again",
         )
+
+
+def _is_text(path: str) -> bool:
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        return False  # it cannot be written down
+    return True
 
 
 def _how_it_ended(status: int) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from jobkit.config.layers import Setting, Statement
 from jobkit.config.loading import known_environments, load_config
-from jobkit.config.root import find_root
+from jobkit.config.root import find_root, require_root
 from jobkit.config.schema import LogsSettings, ProjectSettings, SchedulerSettings
 from jobkit.config.settings import Config
 
@@ -18,4 +18,5 @@ __all__ = [
     "find_root",
     "known_environments",
     "load_config",
+    "require_root",
 ]

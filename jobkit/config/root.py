@@ -9,6 +9,7 @@ import tomllib
 from pathlib import Path
 
 from jobkit.config.files import LARGEST, exists
+from jobkit.exceptions import ConfigError
 
 OWN_FILE = "jobkit.toml"
 SHARED_FILE = "pyproject.toml"
@@ -29,6 +30,18 @@ def find_root(start: Path) -> Path | None:
         if exists(folder / OWN_FILE) or has_own_table(folder / SHARED_FILE):
             return folder
     return None
+
+
+def require_root(start: Path) -> Path:
+    """The same, for a command that is about a project: ConfigError where there is none."""
+    root = find_root(start)
+    if root is None:
+        raise ConfigError(
+            f"there is no jobkit project in {start.absolute()} or above it",
+            code="JK202",
+            help="start one with an empty file jobkit.toml, or name its folder with -C DIR",
+        )
+    return root
 
 
 def has_own_table(path: Path) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -283,10 +284,9 @@ class Attempt:
             return
         while task.cancelling():
             task.uncancel()
-        try:
+        with suppress(BaseException):
+            # Before Python 3.13, one that was not delivered yet still comes. The job has ended without it.
             await anyio.lowlevel.checkpoint()
-        except BaseException as late:  # before Python 3.13 one that was not delivered yet still comes
-            self._error = self._error or late
 
     # -- in the task that waits --------------------------------------------------------------------------
 

@@ -46,8 +46,7 @@ class LeaseKeeper:
 
     def release(self, run_id: str) -> None:
         """Renew the lease of that run no more. Idempotent."""
-        with self._lock:
-            self._held.pop(run_id, None)
+        self._held.pop(run_id, None)
 
     def stop(self) -> None:
         """Renew nothing any more; waits for a renewal in progress, a few seconds at most. Idempotent."""

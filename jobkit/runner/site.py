@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 from collections.abc import Callable, Mapping
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
 #: How long a thread that is told to stop may take to notice, before it is left behind.
 THREAD_GRACE = timedelta(seconds=1)
+#: How often it is looked for what jobs have changed of the process, at most; in seconds.
+_LOOK_INTERVAL = 0.005
 
 
 class Site:
@@ -56,6 +59,8 @@ class Site:
         self._injected = services
         self._stack = AsyncExitStack()
         self._surroundings = _Surroundings()
+        self._next_look = -math.inf
+        self._looking_later = False
 
     async def __aenter__(self) -> Self:
         self._stack.enter_context(guarded_subtasks())
@@ -91,7 +96,20 @@ class Site:
         return ServiceHost(graph, supplied=supplied, report=_report)
 
     def tidy_up(self) -> None:
-        """Put back what a job has changed of the process as a whole, and say so in the log."""
+        """Put back what jobs have changed of the process as a whole, and say so in the log.
+
+        At once, or a moment later: each look lets another thread in, which costs as much as a short job.
+        """
+        now = anyio.current_time()
+        if now >= self._next_look:
+            self._look()
+        elif not self._looking_later:
+            self._looking_later = True
+            self.alarms.set(self._next_look, self._look)
+
+    def _look(self) -> None:
+        self._looking_later = False
+        self._next_look = anyio.current_time() + _LOOK_INTERVAL
         for changed in self._surroundings.restore():
             get_logger().warning("run.changed_process", changed=changed)
 

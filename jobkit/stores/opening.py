@@ -10,10 +10,22 @@ from jobkit.exceptions import StoreError
 from jobkit.sanitising import escape_controls, shorten
 
 if TYPE_CHECKING:
+    from jobkit.config import Config
     from jobkit.stores.base import Store
 
 SQLITE_SWITCHES: Final = ("allow-network-fs",)
 _EXAMPLE: Final = "sqlite:///.jobkit/jobkit.db"
+
+
+def store_of(config: Config, *, read_only: bool = False) -> Store:
+    """The store that *config* names, as :func:`open_store` gives it."""
+    return open_store(
+        config.scheduler.store,
+        project=config.project.name,
+        root=config.root,
+        read_only=read_only,
+        trust_permissions=config.project.trust_permissions,
+    )
 
 
 def open_store(
@@ -44,7 +56,7 @@ def open_store(
         case "postgresql" | "postgres":
             raise _bad_address(
                 "no run store for postgresql:// is installed",
-                "install the plugin jobkit-postgres from the checkout (hooks/jobkit-postgres)",
+                f"this version keeps runs in SQLite only: {_EXAMPLE}",
             )
         case other:
             raise _bad_address(

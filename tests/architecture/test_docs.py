@@ -82,8 +82,9 @@ def test_the_navigation_names_every_page(root: Path, tree: list[Path]) -> None:
     assert sorted(listed) == sorted(set(pages) - {Path("index.md")})
 
 
-def test_the_error_reference_is_current(root: Path) -> None:
-    """docs/reference/errors.md says what the pages in jobkit/codes say."""
-    command = [sys.executable, "docs/errors.py", "--check"]
+@pytest.mark.parametrize("script", ["errors", "commands"])
+def test_generated_references_are_current(root: Path, script: str) -> None:
+    """What docs/errors.py and docs/commands.py write says what the source says now."""
+    command = [sys.executable, f"docs/{script}.py", "--check"]
     check = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
     assert check.returncode == 0, check.stdout + check.stderr

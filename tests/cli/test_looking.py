@@ -202,6 +202,18 @@ def test_strict_makes_warnings_errors(cli: CommandLine) -> None:
     assert len(checked(cli("check", "--strict", "--json")).errors) == 1
 
 
+def test_a_schedule_with_both_day_fields_is_remarked_on(cli: CommandLine) -> None:
+    """JK317 quotes both fields and the rule that holds; with `*` in one, as its page says, it is gone."""
+    job = "from jobkit import submit_job\n\n@submit_job(schedule='0 0 6 {day} * 1')\ndef report(ctx): ...\n"
+    cli.file("extensions/web/jobs/report.py", job.format(day="1"))
+    ended = cli("check")
+    assert ended.code == 0
+    assert "warning[JK317]" in ended.out
+    assert "either may match" in ended.out
+    cli.file("extensions/web/jobs/report.py", job.format(day="*"))
+    assert "JK317" not in cli("check").out
+
+
 def test_strict_stops_other_verbs(cli: CommandLine) -> None:
     """JK807: with --strict nothing is done while anything is wrong; mended, or without it, it is."""
     doubtful(cli)

@@ -239,6 +239,18 @@ def test_bytecode_that_others_could_write_is_not_executed(
     assert compiled.stat().st_mode & 0o022 == 0
 
 
+@pytest.mark.parametrize(
+    "name", ["%2E%2E.secret", "web.%2E%2E.%2E%2E.secret", "web/../../secret", "web.jobs.\0"]
+)
+def test_no_name_leads_out(project: ProjectFolder, name: str) -> None:
+    """A part of a name is one entry of a folder, whatever it is made of."""
+    project.job("work")
+    project.file("secret.py")
+    collection.attach(project.config)
+    with pytest.raises(ModuleNotFoundError):
+        importlib.import_module(f"jobkit_ext.{name}")
+
+
 def test_names_are_gone_after_detaching(project: ProjectFolder) -> None:
     """Nothing of a project stays behind, so that another can be loaded."""
     project.job("work")

@@ -16,6 +16,7 @@ from jobkit.config import Config, load_config
 from jobkit.job import JobSpec
 from jobkit.records import LogLine, RunRecord
 from jobkit.runner import Runner
+from jobkit.services import ServiceSpec, builtin_specs
 from jobkit.signature import signature_of
 from jobkit.stores.base import Store
 from jobkit.stores.memory import MemoryStore
@@ -108,6 +109,26 @@ def execute(runner: MakeRunner) -> Execute:
         return record
 
     return run
+
+
+class Provide(Protocol):
+    """Adds services of scope ``run`` to the built-in ones."""
+
+    def __call__(self, **factories: Callable[..., Any]) -> None: ...
+
+
+@pytest.fixture
+def provide(monkeypatch: pytest.MonkeyPatch) -> Provide:
+    """Adds services for the rest of a test, as a plugin does."""
+
+    def add(**factories: Callable[..., Any]) -> None:
+        specs = (
+            *builtin_specs(),
+            *(ServiceSpec(factory, name=name, scope="run") for name, factory in factories.items()),
+        )
+        monkeypatch.setattr("jobkit.runner.site.builtin_specs", lambda: specs)
+
+    return add
 
 
 class SteppedClock(SystemClock):

@@ -267,6 +267,23 @@ async def test_a_retry_waits_for_the_thread_that_was_left_behind(runner: MakeRun
     assert most == [1, 1]
 
 
+async def test_a_thread_that_never_began_is_not_left_behind(runner: MakeRunner) -> None:
+    """A run that is cancelled at once has nothing that could go on."""
+    called: list[int] = []
+
+    def job(ctx: JobContext) -> None:
+        called.append(1)
+
+    spec = spec_of(job)
+    async with runner(spec) as here:
+        for _ in range(20):
+            with anyio.CancelScope() as scope:
+                scope.cancel()
+                await here.run(spec)
+        assert here.abandoned_threads == ()
+    assert called == []
+
+
 async def test_a_worker_thread_is_not_needed_to_wait_for_children(runner: MakeRunner) -> None:
     """However many threads wait for child threads, none waits for a place."""
 

@@ -13,9 +13,7 @@ from jobkit import Expect, JobContext, JobResult, Retry, RunStatus, ServiceNotFo
 from jobkit.clock import Clock
 from jobkit.config import Config
 from jobkit.exceptions import ServiceError
-from jobkit.services import ServiceSpec
-from jobkit.services import builtin as builtin_services
-from tests.runner.conftest import SOON, Execute, MakeRunner, spec_of
+from tests.runner.conftest import SOON, Execute, MakeRunner, Provide, spec_of
 
 
 class Database:
@@ -64,20 +62,6 @@ async def close_slowly() -> AsyncIterator[Thing]:
         await anyio.sleep(60)
 
 
-@pytest.fixture
-def provide(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Adds services of scope ``run`` to the built-in ones, as a plugin will."""
-
-    def add(**factories: Any) -> None:
-        specs = (
-            *builtin_services.builtin_specs(),
-            *(ServiceSpec(factory, name=name, scope="run") for name, factory in factories.items()),
-        )
-        monkeypatch.setattr("jobkit.runner.site.builtin_specs", lambda: specs)
-
-    return add
-
-
 async def test_the_built_in_services_are_there(execute: Execute, config: Config) -> None:
     """By type and by name: clock, configuration, log, the project's root."""
     seen: list[Any] = []
@@ -102,7 +86,7 @@ async def test_the_built_in_services_are_there(execute: Execute, config: Config)
     ],
 )
 async def test_services_see_how_the_job_ended(
-    execute: Execute, provide: Any, outcome: str, status: str, closed: str
+    execute: Execute, provide: Provide, outcome: str, status: str, closed: str
 ) -> None:
     """An expected failure commits; an exception, or a result that is not what was expected, rolls back."""
     provide(db=open_database)
@@ -121,7 +105,7 @@ async def test_services_see_how_the_job_ended(
     assert DATABASE.events == ["open", "job", closed]
 
 
-async def test_a_broken_expectation_is_the_reason(execute: Execute, provide: Any) -> None:
+async def test_a_broken_expectation_is_the_reason(execute: Execute, provide: Provide) -> None:
     """The counts of the result are kept, and there is no traceback to look at."""
 
     async def job(ctx: JobContext) -> JobResult:
@@ -133,7 +117,7 @@ async def test_a_broken_expectation_is_the_reason(execute: Execute, provide: Any
     assert record.processed == 3
 
 
-async def test_a_service_that_does_not_open_fails_the_run(execute: Execute, provide: Any) -> None:
+async def test_a_service_that_does_not_open_fails_the_run(execute: Execute, provide: Provide) -> None:
     """The job is not called, what was open is closed, and the next attempt tries again."""
     provide(db=open_database, broken=open_badly)
     called: list[int] = []
@@ -149,7 +133,7 @@ async def test_a_service_that_does_not_open_fails_the_run(execute: Execute, prov
 
 
 async def test_a_service_that_cannot_close_after_success_fails_the_run(
-    execute: Execute, provide: Any
+    execute: Execute, provide: Provide
 ) -> None:
     """It may have been the commit."""
     provide(db=commit_badly)
@@ -163,7 +147,7 @@ async def test_a_service_that_cannot_close_after_success_fails_the_run(
 
 
 async def test_a_service_that_cannot_close_after_a_failure_is_attached(
-    execute: Execute, provide: Any
+    execute: Execute, provide: Provide
 ) -> None:
     """What the job raised stays what the run is about."""
 
@@ -183,7 +167,7 @@ async def test_a_service_that_cannot_close_after_a_failure_is_attached(
     assert [error.message for error in record.cleanup_errors] == ["rollback failed"]
 
 
-async def test_a_timed_out_attempt_closes_its_services(execute: Execute, provide: Any) -> None:
+async def test_a_timed_out_attempt_closes_its_services(execute: Execute, provide: Provide) -> None:
     """With time to do so: closing may await."""
     provide(db=open_database)
 
@@ -195,7 +179,7 @@ async def test_a_timed_out_attempt_closes_its_services(execute: Execute, provide
     assert DATABASE.events[1].startswith("rollback Cancelled")
 
 
-async def test_opening_counts_for_the_timeout(execute: Execute, provide: Any) -> None:
+async def test_opening_counts_for_the_timeout(execute: Execute, provide: Provide) -> None:
     """``timeout`` covers services and execution."""
 
     async def open_slowly() -> AsyncIterator[Thing]:
@@ -210,7 +194,7 @@ async def test_opening_counts_for_the_timeout(execute: Execute, provide: Any) ->
     assert (await execute(job, timeout=SOON)).status is RunStatus.TIMED_OUT
 
 
-async def test_closing_counts_for_the_timeout(execute: Execute, provide: Any) -> None:
+async def test_closing_counts_for_the_timeout(execute: Execute, provide: Provide) -> None:
     """A commit that hangs does not hold the run."""
     provide(db=close_slowly)
 
@@ -220,7 +204,9 @@ async def test_closing_counts_for_the_timeout(execute: Execute, provide: Any) ->
     assert (await execute(job, timeout=SOON)).status is RunStatus.TIMED_OUT
 
 
-async def test_closing_after_a_cancellation_is_limited(runner: MakeRunner, provide: Any, memory: Any) -> None:
+async def test_closing_after_a_cancellation_is_limited(
+    runner: MakeRunner, provide: Provide, memory: Any
+) -> None:
     """The run is recorded although a service will not close."""
     provide(db=close_slowly)
     begun = anyio.Event()
@@ -242,7 +228,7 @@ async def test_closing_after_a_cancellation_is_limited(runner: MakeRunner, provi
     ]
 
 
-async def test_a_task_group_inside_a_service_works(execute: Execute, provide: Any) -> None:
+async def test_a_task_group_inside_a_service_works(execute: Execute, provide: Provide) -> None:
     """Entered and left in the same task and scopes, timeout or not."""
     events: list[str] = []
 
@@ -266,7 +252,7 @@ async def test_a_task_group_inside_a_service_works(execute: Execute, provide: An
     assert (record.status, record.cleanup_errors) == (RunStatus.TIMED_OUT, ())
 
 
-async def test_services_are_asked_for_by_type_and_name(execute: Execute, provide: Any) -> None:
+async def test_services_are_asked_for_by_type_and_name(execute: Execute, provide: Provide) -> None:
     """``service``, ``try_service``, and ``service_sync`` from threads; closed when the run ends."""
     provide(db=open_database)
 

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from jobkit.cli.doctor.finding import Finding, State, fail, from_error, ok, warn
-from jobkit.cli.reading import store_of
 from jobkit.exceptions import StoreError
+from jobkit.stores.opening import store_of
 
 if TYPE_CHECKING:
     from jobkit.config import Config

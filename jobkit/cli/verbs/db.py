@@ -13,7 +13,7 @@ from jobkit.cli.completing import completing
 from jobkit.cli.instants import parse_instant
 from jobkit.cli.jsonl import jsonl_target
 from jobkit.cli.paging import all_runs
-from jobkit.cli.reading import History, configuration, read, store_of
+from jobkit.cli.reading import History, configuration, read
 from jobkit.cli.render.header import header, place
 from jobkit.cli.render.text import count
 from jobkit.cli.render.times import full_moment
@@ -23,6 +23,7 @@ from jobkit.durations import format_duration
 from jobkit.exceptions import UsageError
 from jobkit.records import to_plain
 from jobkit.sanitising import escape_controls
+from jobkit.stores.opening import store_of
 
 if TYPE_CHECKING:
     from jobkit.stores.base import SchemaStatus, Store

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from jobkit.cli.command import verb
 from jobkit.cli.job_view import JobView
 from jobkit.cli.projects import broken_footer, loaded
-from jobkit.cli.reading import History, read_or_report, store_of
+from jobkit.cli.reading import History, read_or_report
 from jobkit.cli.render.errors import error_line
 from jobkit.cli.render.header import header, place
 from jobkit.cli.render.sparkline import sparkline
@@ -25,6 +25,7 @@ from jobkit.cli.selection import Selection, nothing_selected, select
 from jobkit.cli.session import Session
 from jobkit.project import Project
 from jobkit.records import RunRecord
+from jobkit.stores.opening import store_of
 
 #: How many runs the small picture shows: of few jobs on wide terminals, on narrow ones, of very many jobs.
 _RUNS, _FEWER_RUNS, _FEWEST_RUNS = 20, 12, 7

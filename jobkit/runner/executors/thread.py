@@ -34,7 +34,10 @@ class ThreadCall:
 
     def execute(self) -> None:
         """Make the call, in the thread it was given to; never raises."""
-        self._thread = threading.get_ident()
+        with self._lock:
+            if self._over:
+                return
+            self._thread = threading.get_ident()
         try:
             self._returned = self._call()
         except BaseException as error:  # it is carried over to the one who waits
@@ -57,9 +60,11 @@ class ThreadCall:
         return self._over
 
     def tell(self, listener: Callable[[], None]) -> bool:
-        """Call *listener* in the thread when the call ends; False if it has ended already."""
+        """Call *listener* in the thread when the call ends; False if it has ended, or now never begins."""
         with self._lock:
             self._tell = listener
+            if self._thread is None:  # whoever waited was cancelled before a thread took it up
+                self._over = True
             return not self._over
 
     @property

@@ -139,3 +139,17 @@ def test_one_healthy_job_can_be_had_alone(tree: Path, answer: Answer) -> None:
         "jobkit_ext.broken.jobs.middle"
     ]
     assert len(alone["errors"]) == len(answer["errors"])
+
+
+def test_the_command_line_answers_all_the_same(tree: Path, answer: Answer) -> None:
+    """``list --json`` is one JSON object with every job and every error; a healthy job runs."""
+    command = [sys.executable, "-m", "jobkit", "-C", str(tree), "--json"]
+    listed = subprocess.run([*command, "list"], cwd=TOP, capture_output=True, timeout=110, check=False)
+    body = json.loads(listed.stdout)
+    assert {job["name"] for job in body["data"]} == set(answer["jobs"])
+    assert {error["path"] for error in body["errors"]} == {error["path"] for error in answer["errors"]}
+    ran = subprocess.run(
+        [*command, "run", "healthy_0"], cwd=TOP, capture_output=True, timeout=110, check=False
+    )
+    assert ran.returncode == 0, ran.stderr[-2000:]
+    assert [run["status"] for run in json.loads(ran.stdout)["data"]] == ["succeeded"]
