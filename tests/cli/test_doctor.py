@@ -68,6 +68,16 @@ def test_outside_a_project(anywhere: CommandLine) -> None:
     assert anywhere("doctor").code == 0
 
 
+def test_the_error_outside_a_project_offers_init(anywhere: CommandLine) -> None:
+    """JK202 says how to begin, and that works."""
+    ended = anywhere("list")
+    assert ended.code == 6
+    assert "JK202" in ended.err
+    assert "`jobkit init` makes one here" in ended.err
+    assert anywhere("init").code == 0
+    assert anywhere("list").code == 0
+
+
 def test_a_broken_configuration(cli: CommandLine) -> None:
     """Every mistake of the file is a line with its place; exit code 1, not a crash."""
     cli.file("jobkit.toml", "[projet]\nname = 'x'\n[scheduler]\nlease = 5.5\ntimezon = 'UTC'\n")

@@ -11,6 +11,8 @@ from jobkit.cli.scaffolds.files import Draft
 _MARK = """\
 # The developers' file. It marks the root of the project, and every clone starts from it.
 # `jobkit help environments` says which other files there can be, and which of them wins.
+# Editors check it and complete its keys if `#:schema jobkit.schema.json` is its first line, after
+# `jobkit config schema > jobkit.schema.json`.
 
 [project]
 name = {name}
