@@ -229,6 +229,19 @@ def test_a_wrong_schedule_is_refused_first(cli: CommandLine) -> None:
     assert not (cli.root / "extensions").exists()
 
 
+def test_names_with_control_characters_reach_no_terminal(anywhere: CommandLine) -> None:
+    """A folder's name is shown with its controls escaped, as everything else is."""
+    made = anywhere("init", "odd\x1b[31m\nname")
+    assert made.code == 0
+    job = anywhere("-C", "odd\x1b[31m\nname", "new", "job", "extensions/a\x1bb/jobs/x.py")
+    assert job.code == 0
+    refused = anywhere("init", "odd\x1b[31m\nname")
+    assert refused.code == 4
+    for ended in (made, job, refused):
+        assert "\x1b" not in ended.out + ended.err
+    assert "\\x1b" in made.out
+
+
 def test_paths_from_inside_the_project(cli: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
     """A path may start at the root or at the folder that one is in."""
     inside = cli.root / "extensions/web/jobs"

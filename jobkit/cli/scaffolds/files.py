@@ -12,6 +12,7 @@ from typing import Any, Literal
 from jobkit.cli.render.table import Cell, Column, Row, table
 from jobkit.cli.render.terminal import Terminal
 from jobkit.exceptions import UsageError, relative_to
+from jobkit.sanitising import escape_controls
 
 #: ``planned`` is what a dry run says of a file that would be created; ``kept`` was there before.
 State = Literal["created", "planned", "kept"]
@@ -96,15 +97,24 @@ def _refused(path: Path, reason: str) -> UsageError:
     )
 
 
-def screen(filed: Iterable[Filed], root: Path, terminal: Terminal) -> list[str]:
-    """One line for each file: what became of it, and what it is for."""
+def screen(
+    what: str, filed: Iterable[Filed], steps: Iterable[str], root: Path, terminal: Terminal
+) -> list[str]:
+    """*what* was made, a line for each file that says what became of it, and what to type next."""
     rows: list[Row] = [
         [
             Cell(f"  {each.state}", _STYLES[each.state]),
-            relative_to(each.draft.path, root),
+            escape_controls(relative_to(each.draft.path, root)),
             Cell(each.draft.purpose, "dim"),
         ]
         for each in filed
     ]
     columns = [Column(""), Column(""), Column("", shrink_to=10, optional=1)]
-    return table(columns, rows, terminal)[1:]
+    return [
+        terminal.style(escape_controls(what), "strong"),
+        "",
+        *table(columns, rows, terminal)[1:],
+        "",
+        "Next:",
+        *(f"  {escape_controls(step)}" for step in steps),
+    ]

@@ -45,17 +45,7 @@ def command(session: Session, folder: str, dry_run: bool) -> None:
         }
     )
     what = "would make" if dry_run else "made"
-    terminal = output.terminal
-    output.lines(
-        [
-            terminal.style(f"{what} a project in {escape_controls(str(root))}", "strong"),
-            "",
-            *screen(filed, root, terminal),
-            "",
-            "Next:",
-            *(f"  {step}" for step in steps),
-        ]
-    )
+    output.lines(screen(f"{what} a project in {root}", filed, steps, root, output.terminal))
 
 
 def _refuse_projects(root: Path) -> None:

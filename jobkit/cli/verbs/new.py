@@ -56,17 +56,7 @@ def job(session: Session, path: str, schedule: str, dry_run: bool) -> None:
         }
     )
     what = "would make" if dry_run else "made"
-    terminal = output.terminal
-    output.lines(
-        [
-            terminal.style(f"{what} the job {name}", "strong"),
-            "",
-            *screen(filed, root, terminal),
-            "",
-            "Next:",
-            *(f"  {step}" for step in steps),
-        ]
-    )
+    output.lines(screen(f"{what} the job {name}", filed, steps, root, output.terminal))
 
 
 command = VerbGroup(
