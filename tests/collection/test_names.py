@@ -292,11 +292,11 @@ def test_plugins_in_hooks_have_names_too(project: ProjectFolder) -> None:
 
 def test_a_module_beside_a_folder_of_its_name(project: ProjectFolder) -> None:
     """A job file wins over a folder of the same name; elsewhere the order is Python's."""
-    project.job("work")
-    project.file("extensions/web/jobs/work/__init__.py", "raise RuntimeError('not this one')\n")
+    project.job("tidy")
+    project.file("extensions/web/jobs/tidy/__init__.py", "raise RuntimeError('not this one')\n")
     project.file("extensions/web/lib/tool.py", "raise RuntimeError('not this one')\n")
     project.file("extensions/web/lib/tool/__init__.py", "RIGHT = True\n")
-    assert project.collect().jobs.keys() == {"work"}
+    assert project.collect().jobs.keys() == {"tidy"}
     assert importlib.import_module("jobkit_ext.web.lib.tool").RIGHT
 
 

@@ -257,7 +257,7 @@ async def test_a_retry_waits_for_the_thread_that_was_left_behind(runner: MakeRun
         records: list[RunRecord] = []
 
         async def run() -> None:
-            records.append(await here.run(spec, timeout=timedelta(seconds=0.1)))
+            records.append(await here.run(spec, timeout=timedelta(seconds=0.5)))
 
         tasks.start_soon(run)
         await first_is_over.wait()
