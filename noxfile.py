@@ -52,6 +52,7 @@ def docs(session: nox.Session) -> None:
     session.install(".[docs]")
     session.run("python", "docs/errors.py", "--check")
     session.run("python", "docs/configuration.py", "--check")
+    session.run("python", "docs/commands.py", "--check")
     session.run(
         "sphinx-build", "-W", "--keep-going", "-b", "html", "docs", "docs/_build/html", *session.posargs
     )

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from jobkit.cli.globals import IN_SHORT, GlobalOption, GlobalOptions, global_options
+
+if TYPE_CHECKING:
+    from jobkit.exceptions import UsageError
 
 SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
@@ -56,9 +59,7 @@ class Verb(click.Command):
 
     def format_help_text(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         super().format_help_text(ctx, formatter)
-        if self.examples:
-            with formatter.section("Examples"):
-                formatter.write_dl(self.examples)
+        _write_examples(self.examples, formatter)
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         sections: dict[str, list[tuple[str, str]]] = {}
@@ -69,8 +70,76 @@ class Verb(click.Command):
         for title, records in sections.items():
             with formatter.section(title):
                 formatter.write_dl(records)
-        with formatter.section("Everywhere"):
-            formatter.write_text(f"{IN_SHORT}   (jobkit --help)")
+        _write_everywhere(formatter)
+
+
+class Verbs(click.Group):
+    """A group of verbs whose mistakes are ours to explain."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name = args[0]
+        command = self.get_command(ctx, name)
+        if command is None and ctx.resilient_parsing:
+            return None, None, args  # a TAB in a line that is not right yet
+        if command is None:
+            raise _no_such_verb(name, ctx.command_path, self.list_commands(ctx))
+        return name, command, args[1:]
+
+
+@click.pass_context
+def show_help_if_alone(ctx: click.Context) -> None:
+    """What a group does that is given no verb."""
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help())
+
+
+class VerbGroup(Verbs):
+    """Verbs below a verb, as ``db prune`` is; it takes the global options too."""
+
+    def __init__(
+        self, name: str, *, commands: Sequence[click.Command], examples: Sequence[tuple[str, str]], help: str
+    ) -> None:
+        self.examples = examples
+        super().__init__(
+            name, commands=commands, params=global_options(), help=help, context_settings=SETTINGS,
+            subcommand_metavar="VERB ...", invoke_without_command=True, callback=show_help_if_alone,
+        )  # fmt: skip
+
+    def format_help_text(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        super().format_help_text(ctx, formatter)
+        _write_examples(self.examples, formatter)
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Verbs"):
+            named = [(name, self.get_command(ctx, name)) for name in self.list_commands(ctx)]
+            formatter.write_dl(
+                [(name, each.get_short_help_str(100)) for name, each in named if each is not None]
+            )
+        _write_everywhere(formatter)
+
+
+def _write_examples(examples: Sequence[tuple[str, str]], formatter: click.HelpFormatter) -> None:
+    if examples:
+        with formatter.section("Examples"):
+            formatter.write_dl(examples)
+
+
+def _write_everywhere(formatter: click.HelpFormatter) -> None:
+    with formatter.section("Everywhere"):
+        formatter.write_text(f"{IN_SHORT}   (jobkit --help)")
+
+
+def _no_such_verb(name: str, group: str, verbs: Sequence[str]) -> UsageError:
+    from jobkit.cli.usage import closest
+    from jobkit.exceptions import UsageError
+
+    guess = closest(name, verbs)
+    return UsageError(
+        f"there is no verb {name!r}" + ("" if group == "jobkit" else f" of `{group}`"),
+        help=f"did you mean `{group} {guess}`?" if guess else f"`{group} --help` lists the verbs",
+    )
 
 
 def verb(name: str, **attributes: Any) -> Callable[[Callable[..., int | None]], Verb]:

@@ -7,8 +7,10 @@ from typing import Any
 
 import click
 
+from jobkit.cli.completing import completing
+
 #: What the help of a verb says of them; their own help stands in `jobkit --help`.
-IN_SHORT = "-C DIR, --env NAME, --json, --strict, -q, -v"
+IN_SHORT = "-C DIR, --env NAME (JOBKIT_ENV), --json, --strict, -q, -v"
 
 
 class GlobalOptions:
@@ -54,11 +56,13 @@ def global_options() -> list[click.Parameter]:
     return [
         GlobalOption(
             "-C", "--project", "directory", apply=_setter("directory"), metavar="DIR",
+            shell_complete=completing("folders"),
             help="The project's folder, or one inside it (default: here).",
         ),
         GlobalOption(
             "--env", "env", apply=_setter("env"), metavar="NAME",
-            help="The environment to work in; the variable JOBKIT_ENV does the same.",
+            shell_complete=completing("environments"),
+            help="The environment to work in.  [env var: JOBKIT_ENV]",
         ),
         GlobalOption(
             "--json", "json", apply=_setter("json"), is_flag=True,

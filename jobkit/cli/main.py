@@ -5,6 +5,7 @@ The help comes from the table below and imports no verb: `jobkit --help` costs l
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -12,15 +13,20 @@ from typing import TYPE_CHECKING, NoReturn
 
 import click
 
-from jobkit.cli.command import SETTINGS, schema_name
+from jobkit.cli.command import SETTINGS, Verbs, schema_name, show_help_if_alone
 from jobkit.cli.globals import GlobalOptions, global_options
 
 if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
     from jobkit.clock import Clock
-    from jobkit.exceptions import JobkitError
 
 #: Heading → verb → what it does. Each verb lives in ``jobkit.cli.verbs.<verb>`` as ``command``.
 VERBS = {
+    "Begin": {
+        "init": "A new project, ready to run",
+        "new": "A new job file and its test",
+    },
     "Look": {
         "list": "The jobs, one line each",
         "show": "Everything about one job",
@@ -33,6 +39,7 @@ VERBS = {
     "Look back": {
         "history": "What ran, newest first",
         "logs": "What a run wrote",
+        "stats": "How the runs of each job went, in figures",
     },
     "Decide": {
         "enable": "Switch a job on, in this environment",
@@ -40,15 +47,24 @@ VERBS = {
         "config": "What is set: show, explain, diff, schema",
     },
     "Look after": {
-        "db": "The store: status, upgrade",
+        "doctor": "Is everything set up? How to mend it",
+        "db": "The store: status, upgrade, prune, export",
     },
     "Learn": {
+        "completion": "TAB for bash, zsh, fish, powershell",
         "explain": "The long text of an error code",
-        "help": "Topics: selection, exit-codes",
+        "help": "Topics: schedules, environments, selection, exit-codes",
     },
 }
 
 _INTRODUCTION = "Drop a Python file into extensions/<name>/jobs/, and it is listed, run and remembered."
+#: What the environment can say, for the help and the reference.
+VARIABLES = [
+    ("JOBKIT_ENV", "the environment, as --env"),
+    ("JOBKIT__TABLE__KEY", "a setting: JOBKIT__SCHEDULER__STORE, JOBKIT__JOBS__NAME__ENABLED"),
+    ("NO_COLOR, FORCE_COLOR", "no colour at all, or colour in a pipe too"),
+    ("COLUMNS", "how wide tables may be"),
+]
 _EXAMPLES = [
     ("jobkit list", "which jobs there are"),
     ("jobkit run cleanup -p days=30", "run one here and now"),
@@ -56,7 +72,7 @@ _EXAMPLES = [
 ]
 
 
-class Program(click.Group):
+class Program(Verbs):
     """The group of all verbs, which are imported when used."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -68,14 +84,14 @@ class Program(click.Group):
         command: click.Command = import_module(f"jobkit.cli.verbs.{cmd_name}").command
         return command
 
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        name = args[0]
-        command = self.get_command(ctx, name)
-        if command is None:
-            raise _no_such_verb(name, self.list_commands(ctx))
-        return name, command, args[1:]
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem[str]]:
+        """The verbs from the table, which imports none of them; else what any command completes."""
+        if not incomplete or incomplete[0].isalnum():
+            from click.shell_completion import CompletionItem
+
+            named = [item for verbs in VERBS.values() for item in verbs.items()]
+            return [CompletionItem(name, help=text) for name, text in named if name.startswith(incomplete)]
+        return click.Command.shell_complete(self, ctx, incomplete)
 
     def format_help(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         formatter.write_usage("jobkit", "[OPTIONS] VERB ...")
@@ -89,6 +105,8 @@ class Program(click.Group):
         with formatter.section("Options, before the verb or after it"):
             records = (param.get_help_record(ctx) for param in self.get_params(ctx))
             formatter.write_dl([record for record in records if record is not None])
+        with formatter.section("Environment variables"):
+            formatter.write_dl(VARIABLES)
 
 
 def _show_version(ctx: click.Context, option: click.Parameter, wanted: bool) -> None:
@@ -97,11 +115,6 @@ def _show_version(ctx: click.Context, option: click.Parameter, wanted: bool) -> 
 
         click.echo(f"jobkit {version()}")
         ctx.exit()
-
-
-def _alone(ctx: click.Context) -> None:
-    if ctx.invoked_subcommand is None:
-        click.echo(ctx.get_help())
 
 
 program = Program(
@@ -115,7 +128,7 @@ program = Program(
     ],
     context_settings=SETTINGS,
     invoke_without_command=True,
-    callback=click.pass_context(_alone),
+    callback=show_help_if_alone,
 )  # fmt: skip
 
 
@@ -165,17 +178,6 @@ def _fail(
     return code
 
 
-def _no_such_verb(name: str, verbs: list[str]) -> JobkitError:
-    from jobkit.cli.usage import closest
-    from jobkit.exceptions import UsageError
-
-    guess = closest(name, verbs)
-    return UsageError(
-        f"there is no verb {name[:60]!r}",
-        help=f"did you mean `jobkit {guess}`?" if guess else "`jobkit --help` lists the verbs",
-    )
-
-
 def _nobody_reads() -> int:
     """The reader of the help has gone away: nothing to say, and nobody to say it to."""
     sys.stdout = None  # or the interpreter would try to flush it at exit
@@ -186,6 +188,10 @@ def main() -> NoReturn:
     """The console script: execute the process's command line and end the process."""
     from jobkit.cli.ending import end_process
 
+    if "_JOBKIT_COMPLETE" in os.environ:
+        from jobkit.cli.completion import answer_tab
+
+        end_process(answer_tab(program, os.environ["_JOBKIT_COMPLETE"], GlobalOptions()))
     if None in (sys.stdin, sys.stdout, sys.stderr):
         from jobkit.cli.streams import open_missing_descriptors
 

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import click
 
 from jobkit.cli.command import Option
+from jobkit.cli.completing import completing
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -16,10 +17,19 @@ def selection_options(function: F) -> F:
     """Add ``[SELECT]…``, ``--tag``, ``--ext`` and ``-k``; the callback gets *terms, tag, ext, keywords*."""
     for option in reversed(
         [
-            click.argument("terms", metavar="[SELECT]...", nargs=-1),
-            _narrowing("--tag", metavar="EXPR", help="Jobs with these tags: 'nightly and not slow'."),
+            click.argument("terms", metavar="[SELECT]...", nargs=-1, shell_complete=completing("selection")),
             _narrowing(
-                "--ext", metavar="NAME", multiple=True, help="Jobs of this extension; several add up."
+                "--tag",
+                metavar="EXPR",
+                shell_complete=completing("tags"),
+                help="Jobs with these tags: 'nightly and not slow'.",
+            ),
+            _narrowing(
+                "--ext",
+                metavar="NAME",
+                shell_complete=completing("extensions"),
+                multiple=True,
+                help="Jobs of this extension; several add up.",
             ),
             _narrowing(
                 "-k", "keywords", metavar="EXPR", help="Words of the name or file: 'clean or ingest'."

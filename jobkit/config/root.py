@@ -39,7 +39,7 @@ def require_root(start: Path) -> Path:
         raise ConfigError(
             f"there is no jobkit project in {start.absolute()} or above it",
             code="JK202",
-            help="start one with an empty file jobkit.toml, or name its folder with -C DIR",
+            help="`jobkit init` makes one here, an empty file jobkit.toml too; -C DIR names a folder",
         )
     return root
 

@@ -83,9 +83,9 @@ def test_the_navigation_names_every_page(root: Path, tree: list[Path]) -> None:
     assert sorted(listed) == sorted(set(pages) - {Path("index.md")})
 
 
-@pytest.mark.parametrize("script", ["errors", "configuration"])
+@pytest.mark.parametrize("script", ["errors", "configuration", "commands"])
 def test_generated_pages_are_current(script: str, root: Path) -> None:
-    """reference/errors.md and configuration.md say what the code, and the pages of the codes, say."""
+    """What the scripts in docs/ write says what the code, and the pages of the codes, say."""
     command = [sys.executable, f"docs/{script}.py", "--check"]
     check = subprocess.run(
         command,

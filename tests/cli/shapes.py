@@ -284,7 +284,80 @@ class Topic(Shape):
     title: str
 
 
+class Durations(Shape):
+    p50: int
+    p95: int
+    max: int
+
+
+class Statistics(Shape):
+    job: str
+    extension: str
+    runs: int
+    success_rate: float | None
+    succeeded: int
+    failed: int
+    timed_out: int
+    cancelled: int
+    lost: int
+    skipped: int
+    duration_ms: Durations | None
+    processed: int
+    errors: int
+    first_at: Instant | None
+    last_at: Instant | None
+
+
+class Pruned(Shape):
+    store: str
+    before: Instant
+    runs: int
+    dry_run: bool
+
+
+class Exported(Shape):
+    path: str
+    runs: int
+
+
+class Finding(Shape):
+    check: str
+    status: Literal["ok", "warn", "fail"]
+    message: str
+    help: str | None
+    code: str | None
+
+
+class Script(Shape):
+    shell: str
+    script: str
+
+
+class ScaffoldFile(Shape):
+    path: str
+    state: Literal["created", "planned", "kept"]
+    purpose: str
+
+
+class Scaffold(Shape):
+    root: str
+    dry_run: bool
+    files: list[ScaffoldFile]
+    next: list[str]
+
+
+class JobScaffold(Scaffold):
+    job: str
+
+
 _DATA: dict[str, Any] = {
+    "completion": Script | None,
+    "doctor": list[Finding],
+    "stats": list[Statistics],
+    "db.prune": Pruned | None,
+    "db.export": Exported | None,
+    "init": Scaffold | None,
+    "new.job": JobScaffold | None,
     "list": list[Job],
     "show": FullJob | None,
     "check": Check | None,

@@ -46,7 +46,14 @@ def test_help_imports_no_verb_and_nothing_heavy() -> None:
     done = subprocess.run([sys.executable, "-c", probe], cwd=ROOT, capture_output=True, text=True, check=True)
     loaded = set(done.stderr.split())
     ours = {name for name in loaded if name.split(".")[0] == "jobkit"}
-    assert ours == {"jobkit", "jobkit.cli", "jobkit.cli.command", "jobkit.cli.globals", "jobkit.cli.main"}
+    assert ours == {
+        "jobkit",
+        "jobkit.cli",
+        "jobkit.cli.command",
+        "jobkit.cli.completing",
+        "jobkit.cli.globals",
+        "jobkit.cli.main",
+    }
     heavy = {"asyncio", "anyio", "croniter", "json", "msgspec", "pluggy", "sqlite3", "structlog", "tomllib"}
     assert not loaded & heavy
 
@@ -152,10 +159,10 @@ def test_explain_prints_the_page(anywhere: CommandLine) -> None:
 
 def test_explain_of_an_unknown_code(anywhere: CommandLine) -> None:
     """JK804: an unknown code is a usage error that names the closest."""
-    ended = anywhere("explain", "JK8011")
+    ended = anywhere("explain", "JK9011")
     assert ended.code == 4
     assert "error[JK804]" in ended.err
-    assert "did you mean 'JK801'?" in ended.err
+    assert "did you mean 'JK901'?" in ended.err
 
 
 def test_help_of_topics_and_verbs(anywhere: CommandLine) -> None:

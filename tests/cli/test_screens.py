@@ -25,8 +25,17 @@ SCREENS = {
     "dry-run": (["run", "--ext", "web", "--tag", "nightly", "--dry-run"], 0),
     "unknown-job": (["run", "cleanup_old_record"], 4),
     "db-status": (["db", "status"], 0),
+    "stats": (["stats"], 0),
+    "stats-none": (["stats", "close_month", "--since", "2d"], 0),
+    "db-prune": (["db", "prune", "--before", "2026-11-15", "--dry-run"], 0),
+    "init": (["init", "demo", "--dry-run"], 0),
+    "new-job": (["new", "job", "extensions/web/jobs/sessions.py", "--dry-run"], 0),
     "explain": (["explain", "JK802"], 0),
+    "help": (["help"], 0),
+    "help-environments": (["help", "environments"], 0),
     "help-exit-codes": (["help", "exit-codes"], 0),
+    "help-schedules": (["help", "schedules"], 0),
+    "help-selection": (["help", "selection"], 0),
 }
 
 

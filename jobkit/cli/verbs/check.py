@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from jobkit.cli.command import verb
+from jobkit.cli.enforcement import observers
 from jobkit.cli.exit_codes import ExitCode
 from jobkit.cli.notes import notes_on
 from jobkit.cli.projects import loaded, problems, warnings
@@ -54,15 +55,10 @@ def command(session: Session) -> int:
     began = clock.monotonic()
     with loaded(session, lenient=True, remember=False) as project:
         took = clock.monotonic() - began
-        report = Report(
-            project,
-            problems(project),
-            warnings(project),
-            notes_on(project, clock.now()),
-            session.options.strict,
-            clock.now(),
-            took,
-        )
+        now = clock.now()
+        doubts = [*warnings(project), *observers(project, now)]
+        notes = notes_on(project, now)
+        report = Report(project, problems(project), doubts, notes, session.options.strict, now, took)
         for error in (*report.errors, *(report.warnings if report.strict else ())):
             output.add_error(error)
         output.answer(

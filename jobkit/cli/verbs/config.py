@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from jobkit.cli.command import SETTINGS, verb
+from jobkit.cli.command import VerbGroup, verb
+from jobkit.cli.completing import completing
 from jobkit.cli.reading import configuration
 from jobkit.cli.session import Session
 
@@ -53,7 +54,7 @@ def show(session: Session, keys: tuple[str, ...]) -> None:
         ("jobkit config explain scheduler.store", "the same for one key"),
     ],
 )
-@click.argument("name")
+@click.argument("name", shell_complete=completing("jobs"))
 def explain(session: Session, name: str) -> None:
     """Show every layer that has an opinion on the options of a job, the winner marked.
 
@@ -78,8 +79,8 @@ def explain(session: Session, name: str) -> None:
         ("jobkit config diff '' production", "between no environment and one"),
     ],
 )
-@click.argument("left", metavar="ENV")
-@click.argument("right", metavar="ENV")
+@click.argument("left", metavar="ENV", shell_complete=completing("environments"))
+@click.argument("right", metavar="ENV", shell_complete=completing("environments"))
 def diff(session: Session, left: str, right: str) -> None:
     """Show the values that differ between two environments, as their files say.
 
@@ -131,11 +132,14 @@ def schema(session: Session) -> None:
     session.output.lines([encode(found, indent=2)])
 
 
-command = click.Group(
+command = VerbGroup(
     "config",
     commands=[show, explain, diff, schema],
-    help="What is set, and which line decided it: show, explain, diff, schema.",
-    context_settings=SETTINGS,
+    examples=[
+        ("jobkit config show", "every value, and the line that decided it"),
+        ("jobkit config explain cleanup", "who says what about each option of a job"),
+    ],
+    help="Show what is set, and which line decided it.",
 )
 
 

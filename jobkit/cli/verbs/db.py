@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
 
 import click
 
-from jobkit.cli.command import SETTINGS, verb
-from jobkit.cli.reading import configuration
+from jobkit.cli.command import Option, VerbGroup, verb
+from jobkit.cli.completing import completing
+from jobkit.cli.instants import parse_instant
+from jobkit.cli.jsonl import jsonl_target
+from jobkit.cli.paging import all_runs
+from jobkit.cli.reading import History, configuration, read
 from jobkit.cli.render.header import header, place
 from jobkit.cli.render.text import count
+from jobkit.cli.render.times import full_moment
 from jobkit.cli.session import Session
 from jobkit.config import Config
+from jobkit.durations import format_duration
+from jobkit.exceptions import UsageError
+from jobkit.records import to_plain
+from jobkit.sanitising import escape_controls
 from jobkit.stores.opening import store_of
 
 if TYPE_CHECKING:
@@ -34,8 +45,127 @@ def upgrade(session: Session) -> None:
     _answer(session, config, schema, store)
 
 
-command = click.Group(
-    "db", commands=[status, upgrade], help="The run store: status, upgrade.", context_settings=SETTINGS
+@verb(
+    "prune",
+    examples=[
+        ("jobkit db prune", "forget what [scheduler] retention says is old enough"),
+        ("jobkit db prune --before 7d --dry-run", "how many runs are older than a week"),
+    ],
+)
+@click.option("--before", cls=Option, metavar="TIME", help="Runs that were over by then (now - retention).")
+@click.option("--dry-run", cls=Option, is_flag=True, help="Delete nothing, say how many it would be.")
+def prune(session: Session, before: str | None, dry_run: bool) -> None:
+    """Delete finished runs that are old enough, with their attempts and logs."""
+    import anyio
+
+    config = configuration(session)
+    now = session.clock.now()
+    zone = ZoneInfo(config.scheduler.timezone)
+    retention = config.scheduler.retention
+    limit = parse_instant(before, now, zone) if before else now - retention
+    store = store_of(config)
+    number = anyio.run(_count_old if dry_run else _delete_old, store, limit)
+    session.output.answer({"store": store.url, "before": to_plain(limit), "runs": number, "dry_run": dry_run})
+    verb_form = "would delete" if dry_run else "deleted"
+    why = "" if before else f" (retention {format_duration(retention)})"
+    session.output.lines(
+        [
+            *header([*place(config, now), store.url], session.output.terminal),
+            f"{verb_form} {count(number, 'run')} that ended before {full_moment(limit, zone)}{why}",
+        ]
+    )
+
+
+async def _delete_old(store: Store, before: datetime) -> int:
+    if not (await store.schema()).applied:
+        return 0  # there is no store yet, and deleting from it is no reason to make one
+    async with store:
+        return await store.prune(before)
+
+
+async def _count_old(store: Store, before: datetime) -> int:
+    from jobkit.stores.base import RunQuery
+
+    if not (await store.schema()).applied:
+        return 0
+    number = 0
+    async with store:
+        async for runs in all_runs(store.runs, RunQuery(until=before)):
+            number += sum(run.finished_at is not None and run.finished_at < before for run in runs)
+    return number
+
+
+@verb(
+    "export",
+    empty=None,
+    examples=[
+        ("jobkit db export > runs.jsonl", "every run, one JSON object per line, newest first"),
+        ("jobkit db export --since 30d --output runs.jsonl", "a month, into a new file"),
+    ],
+)
+@click.option(
+    "--job",
+    "jobs",
+    cls=Option,
+    metavar="NAME",
+    multiple=True,
+    help="Runs of this job; several add up.",
+    shell_complete=completing("jobs"),
+)
+@click.option("--since", cls=Option, metavar="TIME", help="From then on: 2d, 'yesterday 03:00', RFC 3339.")
+@click.option("--until", cls=Option, metavar="TIME", help="Before then.")
+@click.option(
+    "-o",
+    "--output",
+    "target",
+    cls=Option,
+    metavar="FILE",
+    shell_complete=completing("files"),
+    help="Into this file, which must not exist (stdout).",
+)
+def export(
+    session: Session, jobs: tuple[str, ...], since: str | None, until: str | None, target: str | None
+) -> None:
+    """Write runs as JSON lines, in the shape that `history --json` has."""
+    from jobkit.stores.base import RunQuery
+
+    output = session.output
+    if output.json and target is None:
+        raise UsageError(
+            "the runs and the one object of --json cannot both be written to stdout",
+            help="leave --json away, or name a file with --output",
+        )
+    config = configuration(session)
+    now, zone = session.clock.now(), ZoneInfo(config.scheduler.timezone)
+    query = RunQuery(
+        jobs=jobs or None,
+        since=parse_instant(since, now, zone) if since else None,
+        until=parse_instant(until, now, zone) if until else None,
+    )
+    with jsonl_target(output, target) as write:
+
+        async def look(history: History) -> int:
+            number = 0
+            async for runs in all_runs(history.page, query):
+                if not write(runs):
+                    break
+                number += len(runs)
+            return number
+
+        number = read(config, look)
+    if target is not None:
+        output.answer({"path": target, "runs": number})
+        output.lines([f"wrote {count(number, 'run')} to {escape_controls(target)}"])
+
+
+command = VerbGroup(
+    "db",
+    commands=[status, upgrade, prune, export],
+    examples=[
+        ("jobkit db status", "where runs are kept"),
+        ("jobkit db prune --dry-run", "how many runs are older than they are to be kept"),
+    ],
+    help="Look after the run store: its state, its tables, what it forgets, what is taken out of it.",
 )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from jobkit.cli.command import verb
+from jobkit.cli.completing import completing
 from jobkit.cli.session import Session
 
 
@@ -18,7 +19,7 @@ from jobkit.cli.session import Session
         ),
     ],
 )
-@click.argument("name")
+@click.argument("name", shell_complete=completing("jobs"))
 @click.option("--reason", metavar="TEXT", help="Why; kept beside the change, with who and when.")
 @click.option("--as", "actor", metavar="WHO", help="Who is accountable (user@host).")
 def command(session: Session, name: str, reason: str | None, actor: str | None) -> None:

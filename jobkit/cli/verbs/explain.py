@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from jobkit.cli.command import verb
+from jobkit.cli.completing import completing
 from jobkit.cli.session import Session
 from jobkit.cli.usage import did_you_mean
 from jobkit.codes import all_codes, explanation
@@ -12,7 +13,7 @@ from jobkit.exceptions import UsageError
 
 
 @verb("explain", examples=[("jobkit explain JK302", "what it means and how to mend it")])
-@click.argument("code")
+@click.argument("code", shell_complete=completing("codes"))
 def command(session: Session, code: str) -> None:
     """Explain an error code: what it means and how to mend it."""
     from jobkit.cli.render.markdown import markdown

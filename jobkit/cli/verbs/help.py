@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from jobkit.cli.command import verb
+from jobkit.cli.completing import completing
 from jobkit.cli.session import Session
 from jobkit.cli.topics import all_topics, topic
 from jobkit.cli.usage import did_you_mean
@@ -14,7 +15,7 @@ from jobkit.exceptions import UsageError
 @verb(
     "help", examples=[("jobkit help selection", "how jobs are selected"), ("jobkit help run", "like --help")]
 )
-@click.argument("name", metavar="[TOPIC]", required=False)
+@click.argument("name", metavar="[TOPIC]", required=False, shell_complete=completing("topics"))
 def command(session: Session, name: str | None) -> None:
     """Explain a topic, or a verb; without one, list the topics."""
     output = session.output

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 import click
 
 from jobkit.cli.command import Option, verb
+from jobkit.cli.completing import completing
 from jobkit.cli.instants import parse_instant
 from jobkit.cli.reading import History, configuration, read
 from jobkit.cli.render.header import header, place
@@ -48,8 +49,8 @@ class Page:
     narrowed: bool
 
 
-def _filter(name: str, metavar: str, help: str, *, multiple: bool = False) -> Callable[[Callback], Callback]:
-    return click.option(name, cls=Option, section="Filters", metavar=metavar, help=help, multiple=multiple)
+def _filter(name: str, metavar: str, help: str, **attributes: Any) -> Callable[[Callback], Callback]:
+    return click.option(name, cls=Option, section="Filters", metavar=metavar, help=help, **attributes)
 
 
 @verb(
@@ -61,9 +62,23 @@ def _filter(name: str, metavar: str, help: str, *, multiple: bool = False) -> Ca
         ("jobkit history --format csv", "for a spreadsheet"),
     ],
 )
-@_filter("--job", "NAME", "Runs of this job; several add up.", multiple=True)
-@_filter("--status", "STATUS", "Runs that stand so: failed, lost, ...; several add up.", multiple=True)
-@_filter("--trigger", "TRIGGER", "Runs asked for by this: schedule, manual, ...", multiple=True)
+@_filter(
+    "--job", "NAME", "Runs of this job; several add up.", multiple=True, shell_complete=completing("jobs")
+)
+@_filter(
+    "--status",
+    "STATUS",
+    "Runs that stand so: failed, lost, ...; several add up.",
+    multiple=True,
+    shell_complete=completing("statuses"),
+)
+@_filter(
+    "--trigger",
+    "TRIGGER",
+    "Runs asked for by this: schedule, manual, ...",
+    multiple=True,
+    shell_complete=completing("triggers"),
+)
 @_filter("--since", "TIME", "From then on: 2d, '2h ago', 'yesterday 03:00', RFC 3339.")
 @_filter("--until", "TIME", "Before then.")
 @click.option(

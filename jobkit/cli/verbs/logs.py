@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 import click
 
 from jobkit.cli.command import verb
+from jobkit.cli.completing import completing
 from jobkit.cli.reading import History, configuration, read
 from jobkit.cli.render.header import header, place
 from jobkit.cli.render.log_lines import log_line
@@ -30,7 +31,7 @@ _POLL = timedelta(milliseconds=250)
         ("jobkit logs last -f", "follow the newest run until it ends"),
     ],
 )
-@click.argument("run")
+@click.argument("run", shell_complete=completing("runs"))
 @click.option("-f", "--follow", is_flag=True, help="Wait for more until the run has ended.")
 def command(session: Session, run: str, follow: bool) -> None:
     """Show what a run wrote. RUN is its number, its full id, or `last`."""

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 import click
 
 from jobkit.cli.command import verb
+from jobkit.cli.completing import completing
 from jobkit.cli.exit_codes import ExitCode
 from jobkit.cli.job_view import JobView, origin_text
 from jobkit.cli.projects import loaded, mention_broken
@@ -31,7 +32,7 @@ _LABEL = 12
 
 
 @verb("show", examples=[("jobkit show cleanup_old_records", "schedule, parameters, policies, recent runs")])
-@click.argument("name")
+@click.argument("name", shell_complete=completing("jobs"))
 def command(session: Session, name: str) -> int:
     """Show everything about one job, and why it is on or off."""
     output = session.output
