@@ -129,3 +129,59 @@ def test_retention_deletes_with_consent_but_never_what_is_shown(jobkit_run: Jobk
     record = jobkit_run("cleanup_old_records", services={"project": project}, enforce=True)
     assert record.processed == 1
     assert aged(project) == before - 1
+
+
+def test_assets_are_copied_once(jobkit_run: JobkitRun, project: Path) -> None:
+    """The style sheet lands beside the pages; the second time nothing has changed."""
+    first = jobkit_run("copy_assets", services={"project": project})
+    assert (project / "build" / "site" / "style.css").is_file()
+    second = jobkit_run("copy_assets", services={"project": project})
+    assert first.message == "1 files, 1 copied"
+    assert second.message == "1 files, 0 copied"
+
+
+def counts(project: Path) -> list[tuple[str, int, int]]:
+    """Folder, pages and links, as the roll-up has them."""
+    connection = sqlite3.connect(project / "build" / "site.db")
+    rows = connection.execute("select folder, pages, links from content_by_day order by folder").fetchall()
+    connection.close()
+    return rows
+
+
+def test_content_is_counted_per_folder_once_a_day(jobkit_run: JobkitRun, project: Path) -> None:
+    """Counting again on the same day replaces the counts instead of adding to them."""
+    published(jobkit_run, project)
+    for _ in range(2):
+        record = jobkit_run("roll_up_content", services={"project": project})
+        assert record.status == "succeeded"
+        assert counts(project) == [(".", 1, 1), ("guide", 1, 1)]
+
+
+def test_a_roll_up_of_nothing_is_not_green(jobkit_run: JobkitRun, project: Path) -> None:
+    """No pages at all is against what the job expects of itself: somebody has to look."""
+    record = jobkit_run("roll_up_content", services={"project": project})
+    assert (record.status, record.reason) == ("failed", "expectation")
+
+
+@pytest.mark.parametrize(("enforce", "left"), [(False, 2), (True, 0)])
+def test_old_counts_go_only_with_consent(
+    jobkit_run: JobkitRun, project: Path, enforce: bool, left: int
+) -> None:
+    """The second retention job keeps to the same rule as the first."""
+    published(jobkit_run, project)
+    jobkit_run("roll_up_content", services={"project": project})
+    connection = sqlite3.connect(project / "build" / "site.db")
+    with connection:
+        connection.execute("update content_by_day set day = '2001-01-01'")
+    connection.close()
+    record = jobkit_run("cleanup_old_analytics", services={"project": project}, enforce=enforce)
+    assert (record.message or "").endswith("the counts of 1 days")
+    assert len(counts(project)) == left
+
+
+def test_the_job_that_fails_on_purpose_does(jobkit_run: JobkitRun) -> None:
+    """Its record shows what any failure shows."""
+    record = jobkit_run("always_fails", {"how": "in a test"})
+    assert record.status == "failed"
+    assert record.error is not None
+    assert (record.error.type, record.error.message) == ("RuntimeError", "failed on purpose, in a test")

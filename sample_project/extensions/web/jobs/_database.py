@@ -29,6 +29,15 @@ create table if not exists revisions (
     seen_at text not null,
     primary key (source, digest)
 ) strict;
+
+create table if not exists content_by_day (
+    day text not null,
+    folder text not null,
+    pages integer not null,
+    words integer not null,
+    links integer not null,
+    primary key (day, folder)
+) strict;
 """
 
 

@@ -42,4 +42,20 @@ def cleanup_old_records(ctx: JobContext, project: Path, *, retention_days: int =
     )
 
 
+def cleanup_old_analytics(ctx: JobContext, project: Path, *, retention_days: int = 365) -> JobResult:
+    """Delete the daily counts of pages that are older than the retention period; observes without consent."""
+    if retention_days < 1:
+        return JobResult.failure(f"retention_days is at least 1, and it is {retention_days}")
+    before = (ctx.clock.now() - timedelta(days=retention_days)).date().isoformat()
+    with database(Site.of(project).database) as connection:
+        found: int = connection.execute(
+            "select count(distinct day) from content_by_day where day < ?", (before,)
+        ).fetchone()[0]
+        if not ctx.enforce:
+            return JobResult.success(f"would delete the counts of {found} days").with_stats(0, 0)
+        connection.execute("delete from content_by_day where day < ?", (before,))
+    return JobResult.success(f"deleted the counts of {found} days").with_stats(processed=found, errors=0)
+
+
 submit_job(cleanup_old_records, schedule="0 0 3 * * *", tags=["retention", "nightly"])
+submit_job(cleanup_old_analytics, schedule="0 5 3 * * 0", tags=["retention"])

@@ -8,6 +8,7 @@ from jobkit import Job, JobContext, JobResult, RunStatus, submit_job
 STEPS = (
     "ingest_content",
     "render_pages",
+    "copy_assets",
     "write_sitemap",
     "write_robots",
     "write_llms_txt",
@@ -17,7 +18,9 @@ STEPS = (
 
 class PublishSite(Job):
     name = "publish_site"
-    description = "Build the whole site from the docs: ingest, render, sitemap, robots, llms.txt, link check"
+    description = (
+        "Build the whole site from the docs: ingest, render, assets, sitemap, robots, llms.txt, link check"
+    )
     schedule = "0 0 4 * * *"
     run_on_startup = (
         True  # proposed: where operators say `enabled = true`, a new machine has the site at once

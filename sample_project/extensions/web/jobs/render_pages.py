@@ -10,12 +10,10 @@ from ..lib.site import Site, address, way_up
 from ..lib.templates import render
 from ._database import database
 
-_STATIC = Path(__file__).parent.parent / "static"
-
 
 @submit_job(tags=["content"], timeout="2m")
 def render_pages(ctx: JobContext, project: Path, *, site_title: str = "jobkit") -> JobResult:
-    """Render every ingested page, and the style sheet, into the output folder."""
+    """Render every ingested page into the output folder."""
     site = Site.of(project)
     with database(site.database) as connection:
         pages = connection.execute("select * from pages order by source").fetchall()
@@ -37,12 +35,11 @@ def render_pages(ctx: JobContext, project: Path, *, site_title: str = "jobkit") 
         )
         written += site.write(address(page["source"]), html)
         ctx.progress(done, len(pages), page["title"])
-    written += site.write("style.css", (_STATIC / "style.css").read_text(encoding="utf-8"))
     removed = _remove_leftovers(site, {address(page["source"]) for page in pages})
     return (
         JobResult.success()
         .with_stats(processed=len(pages), errors=0)
-        .with_message(f"{len(pages)} pages, {written} files written, {removed} removed")
+        .with_message(f"{len(pages)} pages, {written} written, {removed} removed")
     )
 
 

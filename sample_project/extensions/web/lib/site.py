@@ -25,10 +25,10 @@ class Site:
     def output(self) -> Path:
         return self.root / "site"
 
-    def write(self, name: str, text: str) -> bool:
-        """Write *text* as the page or file *name*; False if it already says just that."""
+    def write(self, name: str, content: str | bytes) -> bool:
+        """Write *content* as the page or file *name*; False if it already is just that."""
         target = self.output / name
-        content = text.encode()
+        content = content.encode() if isinstance(content, str) else content
         if target.is_file() and target.read_bytes() == content:
             return False
         target.parent.mkdir(parents=True, exist_ok=True)
