@@ -17,6 +17,7 @@ FILES = [
     "extensions/example/jobs/hello.py",
     "tests/test_hello.py",
     "services/scheduler/config.toml",
+    "jobkit.schema.json",
     ".gitignore",
     "jobkit.toml",
 ]
@@ -77,6 +78,17 @@ def test_any_folder_will_do(anywhere: CommandLine, folder: str, monkeypatch: pyt
     assert there("db", "status").out.startswith(root.name)
 
 
+def test_generated_files_refer_to_the_schema(anywhere: CommandLine) -> None:
+    """The first line of each configuration file leads an editor to the schema, as it is printed now."""
+    anywhere("init", "demo")
+    root = anywhere.root / "demo"
+    for name in ("jobkit.toml", "services/scheduler/config.toml"):
+        mark, _, target = (root / name).read_text(encoding="utf-8").splitlines()[0].partition(" ")
+        assert mark == "#:schema"
+        schema = ((root / name).parent / target).resolve()
+        assert schema.read_text(encoding="utf-8") == anywhere("-C", "demo", "config", "schema").out
+
+
 def test_the_folder_may_be_named_by_the_global_option(anywhere: CommandLine, tmp_path: Path) -> None:
     """``-C DIR init NAME`` is the same as going there first."""
     (tmp_path / "there").mkdir()
@@ -92,7 +104,7 @@ def test_nothing_is_overwritten(anywhere: CommandLine) -> None:
     (anywhere.root / "services/scheduler/config.toml").symlink_to("nowhere.toml")
     before = contents(anywhere.root)
     answer = checked(anywhere("init", "--json")).data
-    assert [file.path for file in answer.files if file.state == "kept"] == FILES[1:4]
+    assert [file.path for file in answer.files if file.state == "kept"] == [*FILES[1:3], FILES[4]]
     assert answer.next[-1] == "echo .jobkit/ >> .gitignore"
     after = contents(anywhere.root)
     assert {name: after[name] for name in before} == before
@@ -105,7 +117,14 @@ def test_dry_run_writes_nothing(anywhere: CommandLine) -> None:
     before = sorted(anywhere.root.rglob("*"))
     answer = checked(anywhere("init", "--dry-run", "--json")).data
     assert answer.dry_run
-    assert [file.state for file in answer.files] == ["planned", "planned", "planned", "kept", "planned"]
+    assert [file.state for file in answer.files] == [
+        "planned",
+        "planned",
+        "planned",
+        "planned",
+        "kept",
+        "planned",
+    ]
     assert sorted(anywhere.root.rglob("*")) == before
     assert anywhere("init").code == 0
     before = sorted(anywhere.root.rglob("*"))

@@ -7,12 +7,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from jobkit.cli.scaffolds.files import Draft
+from jobkit.config.json_schema import json_schema
+
+#: What editors check the configuration with; the first line of each file refers to it.
+SCHEMA = "jobkit.schema.json"
 
 _MARK = """\
+#:schema jobkit.schema.json
 # The developers' file. It marks the root of the project, and every clone starts from it.
 # `jobkit help environments` says which other files there can be, and which of them wins.
-# Editors check it and complete its keys if `#:schema jobkit.schema.json` is its first line, after
-# `jobkit config schema > jobkit.schema.json`.
 
 [project]
 name = {name}
@@ -23,6 +26,7 @@ retention = "30d"       # finished runs and their logs that are older are pruned
 """
 
 _OPERATORS = """\
+#:schema ../../jobkit.schema.json
 # The operators' file: what runs here, and how. It wins over jobkit.toml and over the code.
 # For one environment only: config.production.toml beside it, chosen by `--env production`.
 
@@ -72,6 +76,8 @@ def project_drafts(root: Path, name: str) -> Iterator[Draft]:
     yield Draft(root / "extensions/example/jobs/hello.py", _JOB, "a job")
     yield Draft(root / "tests/test_hello.py", _TEST, "its test")
     yield Draft(root / "services/scheduler/config.toml", _OPERATORS, "for operators: what runs here")
+    schema = json.dumps(json_schema(), indent=2) + "\n"
+    yield Draft(root / SCHEMA, schema, "for editors: keys, types, defaults")
     yield Draft(root / ".gitignore", _IGNORED, "keeps run history out of git")
     yield Draft(root / "jobkit.toml", _MARK.format(name=toml_text(name)), "marks the project's root")
 
