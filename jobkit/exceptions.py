@@ -135,9 +135,15 @@ class ConfigError(JobkitError):
 
 
 class ScheduleError(JobkitError, ValueError):
-    """Schedule text is not accepted: which field, why, and what to write instead."""
+    """Schedule text is not accepted: which field, why, and what to write instead.
+
+    As text it is reason and fix, for programs that print what they caught.
+    """
 
     default_code = "JK301"
+
+    def __str__(self) -> str:
+        return f"{self.message}; {self.help}" if self.help else self.message
 
 
 class ServiceError(JobkitError):
