@@ -67,7 +67,8 @@ def _remarks(spec: JobSpec) -> list[JobkitError]:
             code="JK317",
             path=origin.path or spec.path,
             line=origin.line if origin.path is not None else spec.line,
-            help="`jobkit show " + spec.name + "` shows when it is due",
+            help=f"`jobkit show {spec.name}` shows when it is due; if only one of them is meant, "
+            "write `*` for the other",
         )
         for remark in spec.times.warnings()
     ]

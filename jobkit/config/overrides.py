@@ -214,8 +214,8 @@ def _unwritable(path: Path, reason: str) -> ConfigError:
         f"{path.name} cannot be written: {reason}",
         code="JK216",
         path=path,
-        help="nothing was changed; where the checkout is read-only, set JOBKIT__JOBS__NAME__ENABLED "
-        "where jobkit is started, or change the operators' file where it is kept",
+        help="nothing was changed; make its folder writable, or where the checkout is to stay read-only, set "
+        "JOBKIT__JOBS__NAME__ENABLED where jobkit is started, or change the operators' file where it is kept",
     )
 
 

@@ -112,5 +112,5 @@ def _broken(text: str, why: str) -> ScheduleError:
     return refused(
         "JK315",
         f"the kind of schedule that `{shown(text)}` belongs to failed: {shown(why, 100)}",
-        "report it to whoever wrote the plugin, or block the plugin: `--plugin no:NAME`",
+        "report it to whoever wrote the plugin, and write a cron expression until it is mended",
     )
