@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import anyio
 
 from jobkit.cli.interruption import Interruption
+from jobkit.cli.last_words import end_at_once
 from jobkit.cli.plan import Manner, Order, Outcome
 from jobkit.exceptions import JobkitError
 from jobkit.runner.leases import settle_dead
+from jobkit.runner.outcome import Stop
 from jobkit.runner.runner import Runner
-from jobkit.statuses import Trigger
+from jobkit.statuses import Reason, Trigger
 from jobkit.stores.opening import store_of
 
 if TYPE_CHECKING:
@@ -59,7 +62,10 @@ class _Execution:
             )
             # Only the runs are cancelled: runner and store still have to write down what becomes of them.
             async with runner:
-                with anyio.CancelScope() as scope, self._interruption.watched(scope.cancel, self._told):
+                with (
+                    anyio.CancelScope() as scope,
+                    self._interruption.watched(scope.cancel, self._told, self._end),
+                ):
                     await self._run_all(runner)
         outcome = self._outcome
         outcome.interrupted = bool(self._interruption)
@@ -101,3 +107,9 @@ class _Execution:
 
     def _told(self, name: str) -> bool:
         return self._reporter.say(f"{name}: cancelling what runs; once more ends it at once")
+
+    def _end(self) -> None:
+        """In a thread of its own: whatever the event loop does, the process ends."""
+        stop = Stop.because(Reason.INTERRUPTED)
+        stop = replace(stop, message=f"{stop.message} twice, and not waited for")
+        end_at_once(self._project.config, stop, self._session, self._reporter)

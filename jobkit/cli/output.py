@@ -46,6 +46,7 @@ class Output:
         self._data: Any = NOTHING
         self._errors: list[JobkitError] = []
         self._streamed = False
+        self._finished = False
         self._unread = False
 
     # -- the answer -------------------------------------------------------------------------------
@@ -120,14 +121,19 @@ class Output:
     # -- the end ----------------------------------------------------------------------------------
 
     def finish(self, empty: Any = None) -> None:
-        """Write the one object of ``--json``, with *empty* as its data if there was no answer."""
-        if self.json and not self._streamed:
-            envelope = {
-                "schema": f"jobkit.{self.verb}/1" if self.verb else "jobkit/1",
-                "data": empty if self._data is NOTHING else self._data,
-                "errors": [error.to_json(self.root) for error in self._errors],
-            }
-            self._write(encode(envelope, indent=2 if self.terminal.live else None) + "\n")
+        """Write the one object of ``--json``, with *empty* as its data if there was no answer.
+
+        Idempotent: a thread that ends the process may come first.
+        """
+        with self._lock:
+            if self.json and not self._streamed and not self._finished:
+                self._finished = True
+                envelope = {
+                    "schema": f"jobkit.{self.verb}/1" if self.verb else "jobkit/1",
+                    "data": empty if self._data is NOTHING else self._data,
+                    "errors": [error.to_json(self.root) for error in self._errors],
+                }
+                self._write(encode(envelope, indent=2 if self.terminal.live else None) + "\n")
 
     def _write(self, text: str) -> None:
         with self._lock:
