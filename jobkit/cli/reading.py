@@ -94,12 +94,23 @@ async def _opened_for_reading(stack: AsyncExitStack, config: Config) -> History 
 
     try:
         store = await stack.enter_async_context(store_of(config, read_only=True))
-        if not await settle_dead(store):
-            return History(store, frozenset())
+        lost = await settle_dead(store)
     except StoreError:
-        pass  # opening it for writing mends it, or says what is wrong with it
-    await stack.aclose()
-    return None
+        await stack.aclose()
+        return None  # opening it for writing mends it, or says what is wrong with it
+    if lost and await _settled(config):
+        lost = frozenset()
+    return History(store, lost)
+
+
+async def _settled(config: Config) -> bool:
+    """Whether the runs of dead processes could be settled. Where they could not they are shown as lost."""
+    try:
+        async with AsyncExitStack() as stack:
+            await _opened_for_writing(stack, config)
+    except StoreError:
+        return False  # such as somebody else's: it can be read all the same
+    return True
 
 
 async def _opened_for_writing(stack: AsyncExitStack, config: Config) -> History:

@@ -290,6 +290,35 @@ def test_killed_is_lost(forever: CommandLine) -> None:
     assert "LOST" in forever("list").out
 
 
+@pytest.mark.parametrize("shared_memory", [True, False])
+def test_killed_is_lost_for_those_who_may_only_read(forever: CommandLine, shared_memory: bool) -> None:
+    """Whoever cannot write that down sees it all the same, also where the journal has to be replayed."""
+    with going(forever, "run", "parent") as program:
+        program.wait_for('"begun"')
+        program.process.kill()
+        program.end()
+    folder = forever.root / ".jobkit"
+    assert (folder / "jobkit.db-wal").stat().st_size > 0
+    if not shared_memory:
+        (folder / "jobkit.db-shm").unlink()
+    for file in folder.glob("jobkit.db*"):
+        file.chmod(0o444)
+    folder.chmod(0o555)
+    before = {file.name: file.read_bytes() for file in folder.glob("jobkit.db*")}
+    try:
+        answer = forever.process("history", "--json", unprivileged=True)
+        assert [(run.job, run.status) for run in checked(answer).data] == [
+            ("forever", "lost"), ("parent", "lost"),
+        ]  # fmt: skip
+        for verb in (["list"], ["show", "parent"], ["logs", "last"]):
+            ended = forever.process(*verb, unprivileged=True)
+            assert (ended.code, ended.err) == (0, ""), verb
+        assert "JK612" in forever.process("run", "parent", unprivileged=True).err
+    finally:
+        folder.chmod(0o755)
+    assert {file.name: file.read_bytes() for file in folder.glob("jobkit.db*")} == before
+
+
 def test_interrupted_while_collecting(cli: CommandLine) -> None:
     """Ctrl-C while a job file is imported stops the command: exit code 2, still one object."""
     head = "import sys, time\nopen('begun', 'w').close()\ntime.sleep(600)"

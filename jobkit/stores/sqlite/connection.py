@@ -1,4 +1,4 @@
-"""How the database file is opened: to write, to read, or to read where nothing may be written."""
+"""How the database file is opened: to write, or to read."""
 
 from __future__ import annotations
 
@@ -55,29 +55,9 @@ def set_up_writer(connection: sqlite3.Connection, location: Location) -> None:
     connection.execute(f"PRAGMA journal_size_limit = {64 * 1024 * 1024}")
 
 
-def connect_reader(location: Location, *, timeout: float) -> sqlite3.Connection:
-    """A connection that only reads, and works where the folder cannot be written to.
-
-    StoreError if that is impossible because the journal would have to be replayed first.
-    """
-    if location.writable():
-        # Opened for writing it leaves no files behind, and can replay the journal of a killed process.
-        connection = connect(location, "rw", timeout=timeout)
-        connection.execute("PRAGMA query_only = ON")
-        return connection
-    connection = connect(location, "ro", timeout=timeout)
-    try:
-        connection.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchall()
-    except sqlite3.OperationalError as error:
-        connection.close()
-        if not (error.sqlite_errorname or "").startswith(("SQLITE_CANTOPEN", "SQLITE_READONLY")):
-            raise
-    else:
-        return connection
-    # Nobody has it open (there is no -shm to share), so as long as no journal waits nothing changes it.
-    journal = location.companion("-wal")
-    if journal.exists() and journal.stat().st_size > 0:
-        raise forbidden(
-            location.shown, location.path, f"its journal {journal.name} has to be replayed, which is writing"
-        )
-    return connect(location, "immutable", timeout=timeout)
+def connect_querying(location: Location, *, timeout: float) -> sqlite3.Connection:
+    """A connection that changes nothing, to a file that this process might write to."""
+    # Opened for writing it leaves no files behind, and can replay the journal of a killed process.
+    connection = connect(location, "rw", timeout=timeout)
+    connection.execute("PRAGMA query_only = ON")
+    return connection

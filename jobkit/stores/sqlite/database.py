@@ -14,7 +14,8 @@ import anyio.to_thread
 from jobkit.exceptions import StoreError, StoreUnavailable
 from jobkit.stores.refusals import not_open, open_already
 from jobkit.stores.sqlite import schema
-from jobkit.stores.sqlite.connection import check_library, connect, connect_reader, set_up_writer
+from jobkit.stores.sqlite.connection import check_library, connect, set_up_writer
+from jobkit.stores.sqlite.copying import PrivateCopy, connect_reader
 from jobkit.stores.sqlite.errors import translated
 from jobkit.stores.sqlite.location import Location
 from jobkit.stores.sqlite.readers import Readers
@@ -49,6 +50,7 @@ class Database:
         self._waiting: Waiting | None = None
         self._readers: Readers | None = None
         self._writer: Writer | None = None
+        self._copy = PrivateCopy()
 
     # -- opening and closing --------------------------------------------------------------------
 
@@ -88,6 +90,7 @@ class Database:
         self._readers = self._writer = self._waiting = None
         if readers is not None:
             readers.close()
+        self._copy.close()
         if writer is not None and os.getpid() == self._process:
             writer.close()
             with anyio.CancelScope(shield=True):
@@ -196,7 +199,7 @@ class Database:
             connection = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
             schema.lay_out(connection, self._project, self._now)
             return connection
-        return connect_reader(self.location, timeout=self._lock_timeout)
+        return connect_reader(self.location, self._copy, timeout=self._lock_timeout)
 
     def _check_reading(self) -> None:
         if self.location.folder.exists():

@@ -16,7 +16,8 @@ from jobkit.stores.base import SchemaStatus
 from jobkit.stores.migrations import Applied, Migration, migrations_for, pending
 from jobkit.stores.plain import clean_text
 from jobkit.stores.refusals import other_project
-from jobkit.stores.sqlite.connection import check_library, connect, connect_reader
+from jobkit.stores.sqlite.connection import check_library, connect
+from jobkit.stores.sqlite.copying import PrivateCopy, connect_reader
 from jobkit.stores.sqlite.errors import locked, translated
 from jobkit.stores.sqlite.location import Location
 from jobkit.stores.values import to_micros
@@ -189,7 +190,10 @@ def status(location: Location, *, timeout: float) -> SchemaStatus:
     if not location.exists():
         return _status((), known(), location)
     try:
-        with contextlib.closing(connect_reader(location, timeout=timeout)) as connection:
+        with (
+            contextlib.closing(PrivateCopy()) as copy,
+            contextlib.closing(connect_reader(location, copy, timeout=timeout)) as connection,
+        ):
             rest = lacking(connection, location)
     except sqlite3.Error as error:
         raise translated(error, location.shown, location.path) from error

@@ -116,10 +116,9 @@ async def test_a_store_in_use(
         assert as_somebody_else(path, "read") == [2, 1]
 
 
-async def test_a_journal_that_would_have_to_be_replayed(
-    public_folder: Path, new: Callable[..., NewRun], as_somebody_else: Callable[..., Any]
-) -> None:
-    """A copy without the shared memory is refused, because reading around the journal would hide runs."""
+@pytest.fixture
+async def left_behind(public_folder: Path, new: Callable[..., NewRun]) -> Path:
+    """What a killed process leaves, without the shared memory: one run, and only the journal knows it."""
     path = public_folder / "jobkit.db"
     async with SqliteStore(path, project="shop", root=public_folder) as store:
         await store.add_run(new())
@@ -128,12 +127,38 @@ async def test_a_journal_that_would_have_to_be_replayed(
         for ending in ("", "-wal"):
             (copy / f"jobkit.db{ending}").write_bytes(path.with_name(f"jobkit.db{ending}").read_bytes())
     copy.chmod(0o555)
-    assert as_somebody_else(copy / "jobkit.db", "read") == "JK612"
-    copy.chmod(0o777 | 0o1000)
-    for file in copy.iterdir():
-        file.chmod(0o666)
-    async with SqliteStore(copy / "jobkit.db", project="shop", root=copy, trust_permissions=True) as store:
-        assert len((await store.runs(RunQuery())).runs) == 1
+    return copy / "jobkit.db"
+
+
+async def test_a_journal_that_would_have_to_be_replayed(
+    left_behind: Path,
+    as_somebody_else: Callable[..., Any],
+    child_environment: dict[str, str],
+    public_folder: Path,
+) -> None:
+    """It is replayed in a private copy, which is gone afterwards; the original keeps every byte."""
+    temporary = public_folder / "temporary"
+    temporary.mkdir()
+    temporary.chmod(0o1777)
+    child_environment["TMPDIR"] = str(temporary)
+    before = {path.name: path.read_bytes() for path in left_behind.parent.iterdir()}
+    assert as_somebody_else(left_behind, "read") == [1]
+    assert as_somebody_else(left_behind, "write") == "JK612"
+    assert {path.name: path.read_bytes() for path in left_behind.parent.iterdir()} == before
+    assert list(temporary.iterdir()) == []
+
+
+async def test_a_journal_that_cannot_be_copied(
+    left_behind: Path, as_somebody_else: Callable[..., Any]
+) -> None:
+    """A journal out of reach, or more than may be copied, is refused: reading around it would hide runs."""
+    journal = left_behind.with_name("jobkit.db-wal")
+    journal.chmod(0o400)
+    assert as_somebody_else(left_behind, "read") == "JK612"
+    journal.chmod(0o444)
+    with journal.open("r+b") as file:
+        file.truncate(2 * 1024**3)  # a hole: it takes no room
+    assert as_somebody_else(left_behind, "read") == "JK612"
 
 
 async def test_reading_leaves_no_trace(open_store: Open, made: RunRecord, database: Path) -> None:
