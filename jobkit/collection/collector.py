@@ -135,7 +135,9 @@ class _Collection:
         self._warnings += guard.warned
         if guard.changed:
             what = ", ".join(guard.changed)
-            self._warn(file.path, "JK158", f"the file changed {what} while it was imported; it was put back")
+            message = f"the file changed {what} while it was imported; it was put back"
+            help = "do it in the job, not in the module; `jobkit explain JK158` shows how"
+            self._warn(file.path, "JK158", message, help)
         self._file_done(guard, file, bodies.get(file.module), raised, seconds)
 
     def _file_done(

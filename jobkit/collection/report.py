@@ -131,7 +131,8 @@ class Reporter:
         inner = error
         while isinstance(inner, BaseExceptionGroup) and len(inner.exceptions) == 1:
             inner = inner.exceptions[0]
-        return _said(inner), "JK101", None, None
+        help = "correct the line; what can fail when it is executed belongs into the job, not into the module"
+        return _said(inner), "JK101", help, None
 
     # -- frames ---------------------------------------------------------------------------------------
 

@@ -111,7 +111,8 @@ class _Walk:
             if stat.S_ISLNK(mode):
                 self._linked_folders.append((extension, jobs))
             elif not stat.S_ISDIR(mode):
-                self._warn(jobs, "JK155", "a folder is expected here, so no job of the extension is found")
+                message = "a folder is expected here, so no job of the extension is found"
+                self._warn(jobs, "JK155", message, "rename it, and make a folder of that name")
             elif self._is_first(jobs):
                 self._jobs(extension, jobs)
 
@@ -137,7 +138,9 @@ class _Walk:
                 advice = f"mkdir -p {name}/<extension>/jobs, or name another in `[project] extensions`"
                 self._warn(folder, "JK164", "the folder of the extensions does not exist: no jobs", advice)
         except NotADirectoryError:
-            self._warn(folder, "JK164", "the extensions are expected in a folder, and this is none")
+            message = "the extensions are expected in a folder, and this is none"
+            advice = "rename it and make the folder, or name another in `[project] extensions`"
+            self._warn(folder, "JK164", message, advice)
         except OSError as error:
             self._unreadable(folder, error)
         return []
@@ -172,7 +175,9 @@ class _Walk:
     def _file(self, extension: str, entry: os.DirEntry[str], status: os.stat_result) -> None:
         if not stat.S_ISREG(status.st_mode):
             kind = _KINDS.get(stat.S_IFMT(status.st_mode), "no file")
-            self._warn(entry.path, "JK155", f"this is {kind}, not a file with jobs: it is skipped")
+            message = f"this is {kind}, not a file with jobs: it is skipped"
+            advice = "let its name not end in .py, or start with `_`, or move it out of `jobs`"
+            self._warn(entry.path, "JK155", message, advice)
             return
         if not self._encodable(entry.path) or not self._is_first(entry.path, status):
             return
@@ -186,7 +191,8 @@ class _Walk:
             )
         elif not any(error.code == "JK165" for error in self.found.errors):
             message = f"there are more than {MOST_FILES:,} job files; the rest is not collected"
-            self._error(self._base, "JK165", message)
+            advice = "delete what does not belong there, or name another folder in `[project] extensions`"
+            self._error(self._base, "JK165", message, advice)
 
     def _is_first(self, path: str, status: os.stat_result | None = None) -> bool:
         """Whether *path* is the first way to this file or folder."""
@@ -196,7 +202,8 @@ class _Walk:
         if first == path or not status.st_ino:
             return True
         first = self._permissions.shown(first)
-        self._warn(path, "JK157", f"this is another way to {first}, which is collected already: skipped")
+        message = f"this is another way to {first}, which is collected already: skipped"
+        self._warn(path, "JK157", message, f"delete it: rm {self._permissions.shown(path)}")
         return False
 
     def _leads_inside(self, link: str) -> bool:
