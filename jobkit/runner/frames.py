@@ -18,6 +18,7 @@ LONGEST = 64 * 1024
 
 _OURS = str(Path(__file__).parent.parent) + os.sep
 _STDLIB = str(Path(contextlib.__file__).parent) + os.sep
+_ASYNCIO = os.path.join(_STDLIB, "asyncio") + os.sep
 # What lies between us and the job's first own frame; further in, it is the user's business.
 _STDLIB_MACHINERY = ("importlib", "asyncio", "concurrent", "contextlib.py", "threading.py", "runpy.py")
 _MACHINERY = re.compile(
@@ -42,9 +43,13 @@ def format_traceback(error: BaseException, redactor: Redactor) -> str | None:
 
 def format_place(frames: traceback.StackSummary, last: str, redactor: Redactor) -> str | None:
     """Where *frames* have got to, the user's only, as a traceback that ends with *last*; None without any."""
-    users = traceback.StackSummary.from_list(_users(frames))
-    if not users:
+    kept = _users(frames)
+    # What it waits with says nothing: the place is the user's own `await`.
+    while kept and _waits(kept[-1].filename):
+        kept.pop()
+    if not kept:
         return None
+    users = traceback.StackSummary.from_list(kept)
     lines = ["Traceback (most recent call last):\n", *users.format(), last]
     return _safe(_bounded(iter(lines)), redactor)
 
@@ -58,6 +63,11 @@ def _is_machinery(path: str) -> bool:
     if path.startswith(_STDLIB) and path[len(_STDLIB) :].startswith(_STDLIB_MACHINERY):
         return True
     return is_ours(path) or _MACHINERY.match(path) is not None
+
+
+def _waits(path: str) -> bool:
+    """Whether *path* is part of an event loop or of what people wait with on one."""
+    return path.startswith(_ASYNCIO) or _MACHINERY.match(path) is not None
 
 
 def _from_user(trace: TracebackType | None) -> TracebackType | None:

@@ -39,6 +39,16 @@ async def test_an_attempt_that_takes_too_long_is_timed_out(execute: Execute) -> 
     assert "in sleeps" in (record.error.traceback or "")
 
 
+async def test_a_timeout_points_at_the_line_that_waits(execute: Execute) -> None:
+    """Not at what the event loop does there: the last frame is the job's own."""
+    record = await execute(sleeps, timeout=SOON)
+    assert record.error is not None
+    lines = (record.error.traceback or "").splitlines()
+    frames = [line for line in lines if line.lstrip().startswith("File ")]
+    assert [line.rpartition(" in ")[2] for line in frames] == ["sleeps"]
+    assert any("await anyio.sleep(60)" in line for line in lines)
+
+
 async def test_a_result_behind_the_deadline_does_not_count(execute: Execute) -> None:
     """A job that holds the event loop beyond its time is timed out all the same."""
 
