@@ -198,7 +198,10 @@ def _schedule(value: object) -> tuple[str, ...]:
 
 
 def _schedule_text(value: object) -> str:
-    text = _text(value).strip()
+    written = _text(value)
+    text = written.strip()
+    if written and not text:
+        raise ValueError('it is blank; write `""` for a job that is only run by hand')
     if len(text) > LONGEST_SCHEDULE:
         raise ValueError(f"at most {LONGEST_SCHEDULE} characters, not {len(text)}")
     return text

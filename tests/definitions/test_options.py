@@ -100,6 +100,7 @@ REFUSED: list[tuple[str, object, str]] = [
     ("schedule", 5, "text or a list of text is expected, not int"),
     ("schedule", ["@daily", 5], "in the list, text is expected, not int"),
     ("schedule", ["@daily", ""], "one text is empty"),
+    ("schedule", "   ", "it is blank"),
     ("schedule", "x" * 257, "at most 256 characters"),
     ("schedule", ["@daily"] * 101, "at most 100 items, not 101"),
     ("timezone", "", "it is empty"),
