@@ -5,14 +5,15 @@ from __future__ import annotations
 import difflib
 import inspect
 import threading
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import anyio
 
-from jobkit.exceptions import UsageError
+from jobkit.exceptions import JobkitError, UsageError
 from jobkit.testing.projects import projects
 
 if TYPE_CHECKING:
@@ -43,7 +44,8 @@ class TestRunner:
         timeout: timedelta | str | float | None = None,
     ) -> RunRecord:
         project = projects.project_of(self._folder)
-        spec = _find(project, job)
+        with _explained():
+            spec = _find(project, job)
         jobs = project.jobs if project is not None else {spec.name: spec}
         config = project.config if project is not None else _plain_config(self._folder)
 
@@ -57,7 +59,18 @@ class TestRunner:
             ):
                 return await runner.run(spec, parameters, enforce=enforce, timeout=timeout)
 
-        return _from_here(run)
+        with _explained():
+            return _from_here(run)
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    """Code and help of an error of jobkit as a note: a test's report shows those, and no attributes."""
+    try:
+        yield
+    except JobkitError as error:
+        error.add_note(f"[{error.code}]" + (f" help: {error.help}" if error.help else ""))
+        raise
 
 
 def _find(project: Project | None, job: str | Callable[..., Any] | type) -> JobSpec:
