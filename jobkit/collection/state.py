@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import os
+import stat
 from pathlib import Path
 
 #: The folder, relative to the project's root, for what is written while a project is used.
 FOLDER = ".jobkit"
+
+#: Of these, what the system knows: Windows has no pipes with the names of files.
+_CAREFULLY = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 
 
 def state_file(root: Path, name: str) -> Path:
@@ -17,9 +21,22 @@ def state_file(root: Path, name: str) -> Path:
 def read_state(root: Path, name: str) -> bytes | None:
     """The content of the file *name*; None if it cannot be read."""
     try:
-        return state_file(root, name).read_bytes()
+        with os.fdopen(open_state(root, name, os.O_RDONLY), "rb") as file:
+            return file.read()
     except OSError:
         return None
+
+
+def open_state(root: Path, name: str, flags: int) -> int:
+    """A descriptor of the file *name*, for its owner only if made. OSError if it is not a regular file.
+
+    Never waits, as it would for who writes into a pipe, and follows no link.
+    """
+    descriptor = os.open(state_file(root, name), flags | _CAREFULLY, 0o600)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(f"{name} is not a regular file")
+    return descriptor
 
 
 def write_state(root: Path, name: str, content: bytes) -> None:

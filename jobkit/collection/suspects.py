@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Self
 
 import msgspec
 
-from jobkit.collection.state import make_folder, read_state, state_file, write_state
+from jobkit.collection.state import make_folder, open_state, read_state, state_file, write_state
 from jobkit.exceptions import CollectionError, relative_to
 
 if TYPE_CHECKING:
@@ -86,8 +86,7 @@ class Suspects:
             import fcntl
             from mmap import mmap
 
-            flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
-            descriptor = os.open(state_file(self._root, _EXECUTING), flags, 0o600)
+            descriptor = open_state(self._root, _EXECUTING, os.O_RDWR | os.O_CREAT)
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 left = os.pread(descriptor, _PAGE, 0)

@@ -6,6 +6,7 @@ import json
 import os
 import select
 import signal
+import stat
 import subprocess
 import sys
 import time
@@ -317,6 +318,26 @@ def test_killed_is_lost_for_those_who_may_only_read(forever: CommandLine, shared
     finally:
         folder.chmod(0o755)
     assert {file.name: file.read_bytes() for file in folder.glob("jobkit.db*")} == before
+
+
+@pytest.mark.parametrize("linked", [False, True])
+def test_a_pipe_in_the_place_of_our_own_files_is_not_waited_for(cli: CommandLine, linked: bool) -> None:
+    """Whatever stands under their names, and wherever a link leads: jobs are listed and run."""
+    cli.file("extensions/a/jobs/a.py", job("pass"))
+    folder = cli.root / ".jobkit"
+    folder.mkdir()
+    os.mkfifo(cli.root / "pipe")
+    precious = cli.file("precious", "mine")
+    for name in ("index.json", "suspects.json"):
+        if linked:
+            (folder / name).symlink_to(cli.root / "pipe")
+        else:
+            os.mkfifo(folder / name)
+    (folder / "executing").symlink_to(precious) if linked else os.mkfifo(folder / "executing")
+    for verb in (["list"], ["run", "job"], ["list"]):
+        assert cli.process(*verb).code == 0
+    assert precious.read_text(encoding="utf-8") == "mine"
+    assert stat.S_ISREG((folder / "index.json").lstat().st_mode)
 
 
 def test_interrupted_while_collecting(cli: CommandLine) -> None:
