@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from jobkit.durations import format_duration
 from jobkit.origin import DEFAULT, Origin
 from jobkit.records import RunRecord, to_plain
-from jobkit.redaction import MASK
+from jobkit.redaction import MASK, redact
 
 if TYPE_CHECKING:
     from jobkit.config import Config
@@ -40,6 +40,11 @@ class JobView:
         """Whether its schedule is in force."""
         spec = self.spec
         return bool(spec.schedule and spec.enabled and spec.error is None and self.listed)
+
+    @property
+    def remembered(self) -> bool:
+        """Whether its file is broken now: what its signature says is then not known."""
+        return self.spec.target is None
 
     @property
     def timezone(self) -> str:
@@ -109,7 +114,7 @@ class JobView:
             "enforce": spec.enforce,
             "run_on_startup": spec.run_on_startup,
             "parameters": [_parameter(each, spec) for each in spec.signature.parameters.parameters],
-            "accepts_any": spec.signature.parameters.accepts_any,
+            "accepts_any": spec.signature.parameters.accepts_any and not self.remembered,
             "services": [
                 {"parameter": each.parameter, "type": each.annotation_text, "required": not each.has_default}
                 for each in spec.signature.services
@@ -138,9 +143,9 @@ def _parameter(parameter: Parameter, spec: JobSpec) -> dict[str, Any]:
     return {
         "name": parameter.name,
         "type": parameter.type_text,
-        "default": MASK if parameter.secret and default is not None else to_plain(default),
+        "default": MASK if parameter.secret and default is not None else redact(to_plain(default)),
         "required": parameter.required,
-        "configured": MASK if parameter.secret and configured is not None else to_plain(configured),
+        "configured": MASK if parameter.secret and configured is not None else redact(to_plain(configured)),
         "secret": parameter.secret,
     }
 

@@ -18,7 +18,7 @@ LONGEST = 64 * 1024
 
 _OURS = str(Path(__file__).parent.parent) + os.sep
 _STDLIB = str(Path(contextlib.__file__).parent) + os.sep
-_ASYNCIO = os.path.join(_STDLIB, "asyncio") + os.sep
+_ASYNCIO = f"{_STDLIB}asyncio{os.sep}"
 # What lies between us and the job's first own frame; further in, it is the user's business.
 _STDLIB_MACHINERY = ("importlib", "asyncio", "concurrent", "contextlib.py", "threading.py", "runpy.py")
 _MACHINERY = re.compile(

@@ -127,6 +127,19 @@ def test_a_job_that_a_broken_file_held_is_not_unknown(shop: CommandLine) -> None
         assert ended.code == 2
 
 
+def test_what_a_broken_file_says_is_not_made_up(sound_shop: CommandLine) -> None:
+    """Parameters and services are not known while it is broken; the file and its job are one error."""
+    assert sound_shop("list").code == 0
+    sound_shop.file("extensions/billing/jobs/month.py", "import nothing_like_this\n")
+    listed = sound_shop("list")
+    assert "close_month" in listed.out
+    assert "1 error" in listed.out
+    assert "2 errors" not in listed.out
+    shown = sound_shop("show", "close_month")
+    assert shown.out.count("not known while the file is broken") == 2
+    assert "**parameters" not in shown.out
+
+
 def test_show_as_data(shop: CommandLine) -> None:
     """Everything about a job: parameters, policies, who decided what, recent runs."""
     job = checked(shop("show", "cleanup_old_records", "--json")).data

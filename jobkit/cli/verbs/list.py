@@ -24,6 +24,7 @@ from jobkit.cli.selecting import selection_options
 from jobkit.cli.selection import Selection, nothing_selected, select
 from jobkit.cli.session import Session
 from jobkit.cli.standing import why, why_enabled
+from jobkit.exceptions import StoreError
 from jobkit.project import Project
 from jobkit.records import RunRecord
 from jobkit.stores.opening import store_of
@@ -90,8 +91,15 @@ def command(
             JobView(spec, project.config, now, *runs.get(spec.name, JobRuns(None, ()))) for spec in chosen
         ]
         output.answer([view.to_json() for view in views])
-        output.lines(screen(Listing(project, views, now, store_of(project.config).url), output.terminal))
+        output.lines(screen(Listing(project, views, now, _address(project)), output.terminal))
         return code
+
+
+def _address(project: Project) -> str:
+    try:
+        return store_of(project.config).url
+    except StoreError:
+        return "no store"  # reading it has said why
 
 
 def screen(listing: Listing, terminal: Terminal) -> list[str]:
@@ -117,9 +125,11 @@ def _header(listing: Listing) -> list[str]:
     extensions = {view.spec.extension for view in listing.views}
     parts = [*place(listing.project.config, listing.now)]
     parts.append(f"{count(len(listing.views), 'job')} in {count(len(extensions), 'extension')}")
-    broken = len(listing.project.errors) + sum(view.spec.error is not None for view in listing.views)
-    if broken:
-        parts.append(count(broken, "error"))
+    # A job that a broken file once held has the file's error.
+    errors = listing.project.errors
+    broken = [view for view in listing.views if view.spec.error is not None and view.spec.error not in errors]
+    if number := len(errors) + len(broken):
+        parts.append(count(number, "error"))
     config = listing.project.config
     if not config.scheduler.enabled:
         parts.append(f"scheduler off ({config.origin('scheduler.enabled').describe(config.root)})")

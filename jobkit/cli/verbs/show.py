@@ -29,6 +29,7 @@ from jobkit.records import RunRecord
 _RUNS = 20
 _UPCOMING = 3
 _LABEL = 12
+_UNKNOWN = "not known while the file is broken"
 
 
 @verb("show", examples=[("jobkit show cleanup_old_records", "schedule, parameters, policies, recent runs")])
@@ -90,7 +91,7 @@ def _facts(view: JobView, terminal: Terminal) -> Iterator[tuple[str, list[str]]]
         f"{each.parameter}: {each.annotation_text}" if each.annotation_text else each.parameter
         for each in spec.signature.services
     ]
-    yield "services", [", ".join(services) or "none"]
+    yield "services", [", ".join(services) or (_UNKNOWN if view.remembered else "none")]
     yield "policies", [f" {terminal.glyphs.dot} ".join(_policies(view))]
     if spec.tags:
         yield "tags", [", ".join(spec.tags)]
@@ -128,6 +129,8 @@ def _next(view: JobView) -> list[str]:
 def _parameters(view: JobView) -> list[str]:
     schema = view.spec.signature.parameters
     lines = [schema.describe()] if schema.parameters or schema.accepts_any else ["none"]
+    if view.remembered:
+        lines = [_UNKNOWN]
     places: dict[str, list[str]] = {}
     for name in sorted(view.spec.parameters):
         places.setdefault(origin_text(view.parameter_origin(name), view), []).append(name)
