@@ -142,6 +142,8 @@ def test_several_jobs_and_the_first_failure(jobs: CommandLine) -> None:
         (["wants"], 4),
         (["wants", "-p", "since=now", "-p", "pages=x"], 4),
         (["good", "--timeout", "soon"], 4),
+        (["good", "--timeout", "0"], 4),
+        (["good", "--timeout", "0s"], 4),
         (["good", "-j", "0"], 4),
         (["goood"], 4),
         (["--tag", "no-such-tag"], 5),
@@ -292,6 +294,14 @@ def test_dry_run_runs_nothing(jobs: CommandLine) -> None:
     assert run.enforce
     assert jobs("run", "good", "-p", "days=x", "--dry-run").code == 4
     assert not list(Path(jobs.root / ".jobkit").glob("*.db"))
+
+
+def test_dry_run_masks_secret_parameters(cli: CommandLine) -> None:
+    """What stands for a secret is three stars, as everywhere."""
+    text = "from jobkit import submit_job\n@submit_job\ndef call(ctx, *, token: str): ...\n"
+    cli.file("extensions/web/jobs/call.py", text)
+    ended = cli("run", "call", "-p", "token=k-given-1", "--dry-run")
+    assert ended.out == "would run call  token=***\nnothing was run (--dry-run)\n"
 
 
 def test_several_at_a_time(cli: CommandLine) -> None:

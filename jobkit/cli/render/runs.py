@@ -11,7 +11,9 @@ from jobkit.cli.render.text import count, cut, display_width, first_line
 from jobkit.cli.render.times import short_duration
 from jobkit.cli.render.tracebacks import traceback_lines
 from jobkit.cli.render.words import short_status, status_style
+from jobkit.parameters import is_reference
 from jobkit.records import RunFailure, RunRecord
+from jobkit.redaction import MASK
 from jobkit.sanitising import escape_controls, safe_text, shorten
 
 _LONGEST, _SHORTEST = 200, 20
@@ -133,10 +135,14 @@ def _summary_line(run: RunRecord, terminal: Terminal) -> str:
 
 def _parameters(parameters: Mapping[str, Any]) -> list[str]:
     shown = [
-        shorten(f"{escape_controls(str(key))}={escape_controls(safe_text(value))}", 80)
+        shorten(f"{escape_controls(str(key))}={escape_controls(_value(value))}", 80)
         for key, value in parameters.items()
     ]
     return [" ".join(shown)] if shown else []
+
+
+def _value(value: object) -> str:
+    return MASK if is_reference(value) else safe_text(value)
 
 
 def _message_lines(message: str) -> list[str]:

@@ -27,6 +27,7 @@ from jobkit.exceptions import JobkitError, UsageError
 from jobkit.job import JobSpec
 from jobkit.project import Project
 from jobkit.records import RunRecord
+from jobkit.redaction import mask_url
 from jobkit.statuses import RunStatus, Trigger
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -36,10 +37,14 @@ class _Duration(click.ParamType[timedelta]):
     name = "duration"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
+        text = mask_url(str(value))  # the refusal repeats it
         try:
-            return parse_duration(float(value) if str(value).replace(".", "", 1).isdigit() else value)
+            duration = parse_duration(float(text) if text.replace(".", "", 1).isdigit() else text)
         except (TypeError, ValueError) as error:
             self.fail(str(error), param, ctx)
+        if not duration:
+            self.fail("a timeout must be longer than nothing", param, ctx)
+        return duration
 
 
 def _selecting(*names: str, **attributes: Any) -> Callable[[F], F]:
