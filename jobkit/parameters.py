@@ -114,7 +114,25 @@ class ParameterSchema:
         return done
 
     def to_plain(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        """*values* as JSON values for history; ``{"secret": name}`` stands for a secret one."""
+        """*values* as JSON values for history, safe to be shown.
+
+        ``{"secret": name}`` stands for a secret one. In the others what is secret is masked: passwords of
+        URLs, texts of the secret ones. What was masked cannot be read back.
+        """
+        from jobkit.redaction import Redactor
+
+        redactor = Redactor(self.secret_texts(values))
+        plain: dict[str, Any] = {}
+        for name, value in self.to_exact(values).items():
+            shown = redactor.text(name)
+            plain[shown] = {REFERENCE: shown} if is_reference(value) else redactor.value(value)
+        return plain
+
+    def to_exact(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """*values* as JSON values that read back as they were, passwords of URLs included.
+
+        For another process of the same run, never for history; ``{"secret": name}`` stands for a secret one.
+        """
         known = {parameter.name: parameter for parameter in self.parameters}
         plain: dict[str, Any] = {}
         for name, value in values.items():
@@ -209,13 +227,15 @@ def decode_value(value: Any, type: Any, *, name: str, job: str) -> Any:
 
 
 def _bad_value(parameter: Parameter, error: MisfitError, job: str) -> ParameterError:
+    from jobkit.redaction import mask_url
+
     # What a user's own check says about a secret may repeat it.
     reason = f"is not {parameter.kind.label}" if parameter.secret else error.reason
     shown = "***" if parameter.secret else _shown(error.value)
     where = "" if parameter.secret else error.where
     type_text = _type_beside(parameter, reason)
     return ParameterError(
-        f"parameter `{parameter.name}{where}` of job {job}: {shown} {reason}{type_text}",
+        mask_url(f"parameter `{parameter.name}{where}` of job {job}: {shown} {reason}{type_text}"),
         help=f"it is declared as `{parameter.describe()}`",
     )
 
@@ -278,6 +298,8 @@ def _shown_default(value: Any) -> str:
 
 
 def _shown(value: object, *, limit: int = _SHOWN, quoted: bool = True) -> str:
+    from jobkit.redaction import mask_url
     from jobkit.sanitising import bounded, repr_of, text_of
 
-    return bounded(repr_of(value) if quoted else text_of(value), limit, multiline=False)
+    # Masked before it is cut: a cut may go through a password, which is then no longer found.
+    return bounded(mask_url(repr_of(value) if quoted else text_of(value)), limit, multiline=False)

@@ -132,12 +132,12 @@ def _write_everywhere(formatter: click.HelpFormatter) -> None:
 
 
 def _no_such_verb(name: str, group: str, verbs: Sequence[str]) -> UsageError:
-    from jobkit.cli.usage import closest
+    from jobkit.cli.usage import closest, quoted
     from jobkit.exceptions import UsageError
 
     guess = closest(name, verbs)
     return UsageError(
-        f"there is no verb {name!r}" + ("" if group == "jobkit" else f" of `{group}`"),
+        f"there is no verb {quoted(name, 60)}" + ("" if group == "jobkit" else f" of `{group}`"),
         help=f"did you mean `{group} {guess}`?" if guess else f"`{group} --help` lists the verbs",
     )
 

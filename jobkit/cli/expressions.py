@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
+from jobkit.cli.usage import quoted
 from jobkit.exceptions import UsageError
-from jobkit.sanitising import escape_controls, shorten
 
 #: Whether one word of an expression holds.
 Holds = Callable[[str], bool]
@@ -75,7 +75,7 @@ class _Parser:
 
 def _refused(text: str, why: str) -> UsageError:
     return UsageError(
-        f"{shorten(escape_controls(text), 80)!r} is not an expression: {why}",
+        f"{quoted(text, 80)} is not an expression: {why}",
         code="JK805",
         help="write words joined by `and`, `or`, `not` and parentheses, like 'nightly and not slow'",
     )

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime, timedelta, tzinfo
 
+from jobkit.cli.usage import quoted
 from jobkit.durations import parse_duration
 from jobkit.exceptions import UsageError
-from jobkit.sanitising import escape_controls, shorten
 
 _CLOCK = re.compile(r"(?:(today|yesterday|tomorrow)(?:\s+|$))?(?:(\d{1,2}):(\d{2})(?::(\d{2}))?)?")
 _DAYS = {"yesterday": -1, "today": 0, "tomorrow": 1, None: 0}
@@ -25,7 +25,7 @@ def parse_instant(text: str, now: datetime, zone: tzinfo) -> datetime:
     found = _ago(wanted, now) or _by_the_clock(wanted.lower(), now, zone) or _written_out(wanted, zone)
     if found is None:
         raise UsageError(
-            f"{shorten(escape_controls(text), 60)!r} is not a time",
+            f"{quoted(text, 60)} is not a time",
             code="JK806",
             help="write it like 2d, '2h ago', 03:00, 'yesterday 03:00' or 2026-11-20T03:00:00Z",
         )

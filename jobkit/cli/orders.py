@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 from jobkit.cli.plan import Order
 from jobkit.cli.render.text import count
 from jobkit.cli.selection import Selection, nothing_selected, select
+from jobkit.cli.usage import quoted
 from jobkit.exceptions import NothingSelected, RunRefused, UsageError
-from jobkit.sanitising import escape_controls, shorten
 
 if TYPE_CHECKING:
     from jobkit.cli.session import Session
@@ -27,9 +27,7 @@ def parse_parameters(given: Iterable[str]) -> dict[str, str]:
     for text in given:
         key, equals, value = text.partition("=")
         if not equals or not key.strip():
-            raise UsageError(
-                f"-p {shorten(escape_controls(text), 60)!r} is no parameter", help="write it -p KEY=VALUE"
-            )
+            raise UsageError(f"-p {quoted(text, 60)} is no parameter", help="write it -p KEY=VALUE")
         parameters[key.strip()] = value
     return parameters
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from jobkit.cli.reading import History
+from jobkit.cli.usage import quoted
 from jobkit.exceptions import RunNotFound
 from jobkit.records import RunRecord
-from jobkit.sanitising import escape_controls, shorten
 
 _RECENT = 200
 _LARGEST = 2**62
@@ -27,7 +27,7 @@ async def find_run(history: History, text: str) -> RunRecord:
         return await history.run(min(int(number[:20]), _LARGEST))
     if len(reference) != 36:
         raise RunNotFound(
-            f"{shorten(escape_controls(text), 60)!r} names no run",
+            f"{quoted(text, 60)} names no run",
             code="JK603",
             help="give its number, its full id, or `last`; `jobkit history` shows them",
         )

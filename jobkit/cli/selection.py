@@ -9,10 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from jobkit.cli.expressions import parse_expression
-from jobkit.cli.usage import did_you_mean
+from jobkit.cli.usage import did_you_mean, quoted
 from jobkit.exceptions import CollectionError, NothingSelected, UsageError, relative_to
 from jobkit.job import JobSpec
-from jobkit.sanitising import escape_controls, shorten
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +81,7 @@ def _term(
         _known(name, jobs, broken, term)
         if not _below(jobs[name].path, path, root):
             raise UsageError(
-                f"job {name!r} is not in {path!r}",
+                f"job {name!r} is not in {_shown(path)}",
                 code="JK802",
                 help=f"it is in {relative_to(jobs[name].path, root)}",
             )
@@ -131,7 +130,7 @@ def _known(name: str, jobs: Mapping[str, JobSpec], broken: Iterable[CollectionEr
 
 
 def _shown(text: str) -> str:
-    return repr(shorten(escape_controls(text), 128))
+    return quoted(text, 128)
 
 
 def _places(text: str, root: Path) -> list[Path]:

@@ -8,7 +8,14 @@ from collections.abc import Iterable
 import click
 
 from jobkit.exceptions import UsageError
-from jobkit.sanitising import escape_controls
+from jobkit.redaction import mask_url
+from jobkit.sanitising import escape_controls, shorten
+
+
+def quoted(text: str, limit: int) -> str:
+    """*text* of a command line as errors repeat it: quoted, bounded, without passwords of URLs."""
+    # Masked before it is cut: of a password that is cut the mask would find nothing.
+    return repr(shorten(escape_controls(mask_url(text)), limit))
 
 
 def closest(name: str, names: Iterable[str]) -> str | None:
@@ -30,8 +37,8 @@ def usage_error(error: click.ClickException) -> UsageError:
     if isinstance(error, click.NoSuchOption):
         guesses = error.possibilities or []
         return UsageError(
-            f"`{command}` has no option {escape_controls(error.option_name)!r}",
+            f"`{command}` has no option {escape_controls(mask_url(error.option_name))!r}",
             help=f"did you mean {guesses[0]!r}?" if guesses else f"`{command} --help` lists the options",
         )
-    message = escape_controls(error.format_message()).rstrip(".")
+    message = escape_controls(mask_url(error.format_message())).rstrip(".")
     return UsageError(message[:1].lower() + message[1:], help=f"`{command} --help` shows how it is written")

@@ -6,6 +6,7 @@ before the result is recorded.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -48,8 +49,9 @@ class Journal:
         progress = self._progress
         if progress is not None and progress is not self._written_progress:
             self._written_progress = progress
-            self._tell(progress)
-            await self._journals.store.set_progress(self._lease, progress)
+            shown = self._masked(progress)
+            self._tell(shown)
+            await self._journals.store.set_progress(self._lease, shown)
         new = self._capture.drain()
         if new:
             self._unwritten += new
@@ -69,6 +71,12 @@ class Journal:
             raise
         except StoreError as error:  # the result of the run is worth more than its lines
             get_logger().error("log.unwritten", error=str(error), lines=len(self._unwritten))
+
+    def _masked(self, progress: Progress) -> Progress:
+        """*progress* as it may be shown: jobs put into its message what they are working on."""
+        if progress.message is None:
+            return progress
+        return replace(progress, message=self._capture.redactor.text(progress.message))
 
     def _tell(self, progress: Progress) -> None:
         self._journals.audience.tell(lambda observer: observer.progressed(self._run, progress))

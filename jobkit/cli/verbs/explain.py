@@ -7,7 +7,7 @@ import click
 from jobkit.cli.command import verb
 from jobkit.cli.completing import completing
 from jobkit.cli.session import Session
-from jobkit.cli.usage import did_you_mean
+from jobkit.cli.usage import did_you_mean, quoted
 from jobkit.codes import all_codes, explanation
 from jobkit.exceptions import UsageError
 
@@ -22,7 +22,7 @@ def command(session: Session, code: str) -> None:
     if page is None:
         codes = all_codes()
         raise UsageError(
-            f"there is no error code {code!r}",
+            f"there is no error code {quoted(code, 60)}",
             code="JK804",
             help=did_you_mean(code.upper(), codes, f"codes run from {codes[0]} to {codes[-1]}"),
         )

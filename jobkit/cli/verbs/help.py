@@ -8,7 +8,7 @@ from jobkit.cli.command import verb
 from jobkit.cli.completing import completing
 from jobkit.cli.session import Session
 from jobkit.cli.topics import all_topics, topic
-from jobkit.cli.usage import did_you_mean
+from jobkit.cli.usage import did_you_mean, quoted
 from jobkit.exceptions import UsageError
 
 
@@ -52,7 +52,7 @@ def _explain_verb(session: Session, name: str) -> None:
     if found is None:
         known = [*all_topics(), *program.list_commands(ctx)]
         raise UsageError(
-            f"there is no topic {name!r}",
+            f"there is no topic {quoted(name, 60)}",
             code="JK804",
             help=did_you_mean(name, known, "`jobkit help` lists the topics"),
         )

@@ -22,7 +22,7 @@ from jobkit.cli.render.text import count, first_line
 from jobkit.cli.render.times import moment, short_duration
 from jobkit.cli.render.words import status_cell
 from jobkit.cli.session import Session
-from jobkit.cli.usage import did_you_mean
+from jobkit.cli.usage import did_you_mean, quoted
 from jobkit.exceptions import UsageError
 from jobkit.records import RunRecord
 from jobkit.sanitising import escape_controls
@@ -141,7 +141,7 @@ def _word(text: str, words: type[RunStatus] | type[Trigger], what: str) -> str:
     known = [str(word) for word in words]
     if text not in known:
         raise UsageError(
-            f"{escape_controls(text[:60])!r} is no {what}",
+            f"{quoted(text, 60)} is no {what}",
             help=did_you_mean(text, known, f"there are {', '.join(known)}"),
         )
     return text

@@ -92,7 +92,7 @@ def monotonic_of(instant: datetime, clock: Clock) -> float:
 def plain_parameters(spec: JobSpec, values: Mapping[str, Any]) -> dict[str, Any]:
     """*values* as JSON, secret ones included: they go from memory to memory."""
     schema = spec.signature.parameters
-    plain = schema.to_plain(values)
+    plain = schema.to_exact(values)
     plain.update(
         (item.name, item.kind.plain(values[item.name]))
         for item in schema.parameters
