@@ -18,14 +18,25 @@ _EXAMPLE: Final = "sqlite:///.jobkit/jobkit.db"
 
 
 def store_of(config: Config, *, read_only: bool = False) -> Store:
-    """The store that *config* names, as :func:`open_store` gives it."""
-    return open_store(
-        config.scheduler.store,
-        project=config.project.name,
-        root=config.root,
-        read_only=read_only,
-        trust_permissions=config.project.trust_permissions,
-    )
+    """The store that *config* names, as :func:`open_store` gives it; errors say where it is named."""
+    try:
+        return open_store(
+            config.scheduler.store,
+            project=config.project.name,
+            root=config.root,
+            read_only=read_only,
+            trust_permissions=config.project.trust_permissions,
+        )
+    except StoreError as error:
+        origin = config.origin("scheduler.store")
+        named = f"{origin.name}: " if origin.path is None and origin.name is not None else ""
+        raise StoreError(
+            f"{named}{error.message}",
+            code=error.code,
+            path=origin.path,
+            line=origin.line,
+            help=error.help,
+        ) from None
 
 
 def open_store(

@@ -86,3 +86,41 @@ def test_export_and_json_do_not_fit_on_one_stream(shop: CommandLine) -> None:
     ended = shop("db", "export", "--json")
     assert ended.code == 4
     assert checked(ended).errors[0].help == "leave --json away, or name a file with --output"
+
+
+def test_an_address_of_an_unknown_kind(sound_shop: CommandLine) -> None:
+    """JK604 is told once, with the line that holds the address; the jobs are listed all the same."""
+    settings = (sound_shop.root / "jobkit.toml").read_text(encoding="utf-8")
+    where = settings.splitlines().index("[scheduler]") + 2
+    sound_shop.file(
+        "jobkit.toml", settings.replace("[scheduler]\n", '[scheduler]\nstore = "mysql://u:secret@host/db"\n')
+    )
+    for verb in (["list"], ["show", "close_month"], ["history"], ["db", "status"], ["run", "close_month"]):
+        ended = sound_shop(*verb)
+        assert ended.code == 6, verb
+        assert ended.err.count("JK604") == 1, verb
+        assert f"jobkit.toml:{where}" in ended.err, verb
+        assert "secret" not in ended.out + ended.err
+    assert "close_month" in sound_shop("list").out
+    answer = checked(sound_shop("list", "--json"))
+    assert [(error.code, error.path, error.line) for error in answer.errors] == [
+        ("JK604", "jobkit.toml", where)
+    ]
+    assert len(answer.data) == 5
+
+
+def test_an_address_from_the_environment(cli: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A variable has no line: it is named."""
+    monkeypatch.setenv("JOBKIT__SCHEDULER__STORE", "mysql://host/db")
+    [error] = checked(cli("history", "--json")).errors
+    assert (error.code, error.path) == ("JK604", None)
+    assert error.message.startswith("JOBKIT__SCHEDULER__STORE: ")
+
+
+@pytest.mark.parametrize("line", ["--json db status", "db --json status", "db status --json"])
+def test_global_options_before_between_and_behind(shop: CommandLine, line: str) -> None:
+    """They are taken at every place of the line, also between a group and its verb."""
+    answer = checked(shop(*line.split()))
+    assert answer.data.pending == []
+    folder = shop.root / "extensions"
+    assert checked(shop("db", "-C", str(folder), "--json", "status")).data == answer.data
