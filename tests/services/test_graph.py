@@ -235,7 +235,7 @@ def test_choosing_by_marker_mends_it(job: MakeJob) -> None:
 
 
 def test_services_that_need_each_other_are_refused(job: MakeJob) -> None:
-    """The circle is drawn, and who asked first (JK404)."""
+    """The circle is drawn, and who asked first (JK404); with one argument less it can be opened."""
 
     def open_a(b: object) -> Database:
         return Database()
@@ -253,6 +253,11 @@ def test_services_that_need_each_other_are_refused(job: MakeJob) -> None:
     error = refusal(report, circle, job)
     assert (error.code, error.message) == ("JK404", "services need each other in a circle: a → b → c → a")
     assert "asked for by: job report (extensions/web/jobs/report.py:7) → service a (" in (error.help or "")
+
+    def open_c_alone() -> int:
+        return 5
+
+    assert names(report, [*circle[:2], ServiceSpec(open_c_alone, name="c")], job)
 
 
 def test_a_lasting_service_cannot_use_one_of_a_run(job: MakeJob) -> None:

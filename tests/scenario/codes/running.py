@@ -451,7 +451,7 @@ WALKS: list[Walk] = [*_HANDED_IN, *_SERVICES, *_PARAMETERS, *_RUNS]
 #: printed in words (`expected at least …`) and by its reason, never by its code.
 ELSEWHERE: dict[str, str] = {
     "JK401": "tests/services/test_host.py::test_a_service_that_fails_to_open_is_tried_again",
-    "JK403": "tests/services/test_graph.py::test_several_of_a_type_are_ambiguous",
+    "JK403": "tests/services/test_graph.py::test_choosing_by_marker_mends_it",
     "JK404": "tests/services/test_graph.py::test_services_that_need_each_other_are_refused",
     "JK405": "tests/services/test_graph.py::test_a_lasting_service_cannot_use_one_of_a_run",
     "JK407": (
