@@ -15,6 +15,7 @@ from jobkit.exceptions import JobkitError
 from jobkit.runner.leases import settle_dead
 from jobkit.runner.outcome import Stop
 from jobkit.runner.runner import Runner
+from jobkit.runner.steady_loop import SteadyLoop
 from jobkit.statuses import Reason, Trigger
 from jobkit.stores.opening import store_of
 
@@ -28,7 +29,8 @@ def execute(
     orders: Sequence[Order], manner: Manner, project: Project, session: Session, reporter: Reporter
 ) -> Outcome:
     """Run *orders* in this process; a first Ctrl-C cancels what runs and waits until it is recorded."""
-    return anyio.run(_Execution(orders, manner, project, session, reporter).run)
+    execution = _Execution(orders, manner, project, session, reporter)
+    return anyio.run(execution.run, backend_options={"loop_factory": SteadyLoop})
 
 
 class _Execution:

@@ -67,7 +67,8 @@ class InPlainTask:
     async def __aenter__(self) -> Self:
         import asyncio
 
-        self._task = asyncio.create_task(self._body(), name=self._name)
+        # Not by the loop's factory, whose tasks may be out of reach for jobs: this one the job may cancel.
+        self._task = asyncio.Task(self._body(), loop=asyncio.get_running_loop(), name=self._name)
         return self
 
     async def __aexit__(

@@ -6,8 +6,10 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from inspect import CORO_CREATED, getcoroutinestate
 from itertools import islice
 from traceback import StackSummary
+from types import CoroutineType
 from typing import Any, Self
 
 from jobkit.context import RunCancelled
@@ -87,6 +89,8 @@ class Verdict:
 def judge(ended: Ended, retry: Retry, redactor: Redactor) -> Verdict:
     """What is recorded of *ended*. Never raises, whatever the job left in it."""
     words = _Words(redactor)
+    if isinstance(ended.returned, CoroutineType) and getcoroutinestate(ended.returned) == CORO_CREATED:
+        ended.returned.close()  # or Python would warn, in the middle of our own code, that nobody awaited it
     try:
         if ended.stop is not None:
             return _stopped(ended, ended.stop, words)

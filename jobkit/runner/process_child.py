@@ -32,6 +32,7 @@ from jobkit.runner.orders import Order
 from jobkit.runner.outcome import Stop, Verdict
 from jobkit.runner.requests import secret_texts
 from jobkit.runner.site import Site
+from jobkit.runner.steady_loop import SteadyLoop
 from jobkit.statuses import Reason, RunStatus
 
 #: How often log lines and progress are passed on, in seconds.
@@ -134,7 +135,9 @@ def _execute(channel: Channel, message: Mapping[str, Any]) -> None:
         why = trouble.message if trouble is not None else "it is not there any more"
         channel.send({"failed": f"its process could not load the job {name}: {why}"})
         return
-    verdict = anyio.run(partial(_attempt, channel, message, project, spec))
+    verdict = anyio.run(
+        partial(_attempt, channel, message, project, spec), backend_options={"loop_factory": SteadyLoop}
+    )
     channel.send(wire.verdict_message(verdict))
 
 

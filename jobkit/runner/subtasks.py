@@ -27,20 +27,21 @@ _guarded: WeakKeyDictionary[asyncio.AbstractEventLoop, int] = WeakKeyDictionary(
 def guarded_subtasks() -> Iterator[None]:
     """Guard the tasks that jobs start on this event loop; leaves a task factory of somebody else alone."""
     loop = _asyncio_loop()
-    if loop is None or loop.get_task_factory() not in (None, _make_task):
+    if loop is None or loop.get_task_factory() not in (None, make_task):
         yield
         return
-    loop.set_task_factory(_make_task)
+    loop.set_task_factory(make_task)
     _guarded[loop] = _guarded.get(loop, 0) + 1
     try:
         yield
     finally:
         _guarded[loop] -= 1
-        if not _guarded[loop] and loop.get_task_factory() is _make_task:
+        if not _guarded[loop] and loop.get_task_factory() is make_task:
             loop.set_task_factory(None)
 
 
-def _make_task(loop: asyncio.AbstractEventLoop, coroutine: Any, **options: Any) -> asyncio.Task[Any]:
+def make_task(loop: asyncio.AbstractEventLoop, coroutine: Any, **options: Any) -> asyncio.Task[Any]:
+    """The task factory: what a job starts is guarded, anything else as usual."""
     import asyncio
 
     if inside_run.get():
