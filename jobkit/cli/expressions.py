@@ -29,7 +29,7 @@ def parse_expression(text: str) -> Callable[[Holds], bool]:
     parser = _Parser(text)
     meaning = parser.any_of()
     if parser.tokens:
-        raise _refused(text, f"{parser.tokens[0]!r} does not belong there")
+        raise _refused(text, f"{quoted(parser.tokens[0], 80)} does not belong there")
     return meaning
 
 

@@ -24,7 +24,7 @@ from jobkit.config.root import OWN_FILE, SHARED_FILE, has_own_table
 from jobkit.config.settings import Config, settings_of
 from jobkit.exceptions import ConfigError
 from jobkit.origin import Origin
-from jobkit.redaction import secrets_of
+from jobkit.redaction import mask_url, secrets_of
 from jobkit.sanitising import bounded
 
 #: The operators' folder, below the root.
@@ -114,7 +114,7 @@ def _environment(name: str | None) -> str | None:
         return None
     if not _ENVIRONMENT.fullmatch(name):
         raise ConfigError(
-            f"{bounded(name, 80)!r} cannot be the name of an environment",
+            f"{bounded(mask_url(name), 80)!r} cannot be the name of an environment",
             code="JK211",
             help="a name has letters from a to z, digits, `_` and `-`: --env production",
         )

@@ -12,6 +12,7 @@ from jobkit.cli.scaffolds.project import toml_text
 from jobkit.collection.names import JOBS, SUFFIX, is_job_file
 from jobkit.exceptions import UsageError, relative_to
 from jobkit.options import OPTIONS
+from jobkit.redaction import mask_url
 
 #: Folders of these names are no extensions.
 _NO_EXTENSIONS = frozenset(("__pycache__", "node_modules"))
@@ -53,9 +54,10 @@ def job_path(text: str, here: Path, root: Path, extensions: str) -> Path:
         path = path if path.suffix == SUFFIX or not path.name else path.with_name(path.name + SUFFIX)
         if path.parent.name == JOBS and path.parent.parent.parent == base and _may_be_collected(path):
             return path
-    name = Path(text).name.removesuffix(".py") or "job"
+    shown = mask_url(text)
+    name = Path(shown).name.removesuffix(".py") or "job"
     raise UsageError(
-        f"a job file is {extensions}/<extension>/jobs/<file>.py, which {text!r} is not",
+        f"a job file is {extensions}/<extension>/jobs/<file>.py, which {shown!r} is not",
         code="JK812",
         help=f"jobkit new job {extensions}/web/jobs/{name}.py",
     )

@@ -165,9 +165,8 @@ def _key_stacks(session: Session, name: str) -> tuple[str, Path, str | None, Seq
 
 def _chosen(stacks: list[Stack], keys: Sequence[str]) -> list[Stack]:
     """The stacks of *keys*, each a whole key or the beginning of some. UsageError for one that is neither."""
-    from jobkit.cli.usage import did_you_mean
+    from jobkit.cli.usage import did_you_mean, quoted
     from jobkit.exceptions import UsageError
-    from jobkit.sanitising import bounded
 
     chosen: list[Stack] = []
     for key in keys:
@@ -175,7 +174,7 @@ def _chosen(stacks: list[Stack], keys: Sequence[str]) -> list[Stack]:
         if not found and key not in ("jobs", "plugins"):
             known = {part for stack in stacks for part in (stack.key, stack.key.partition(".")[0])}
             hint = did_you_mean(key, sorted(known), "`jobkit config show` lists the keys that are set")
-            raise UsageError(f"nothing is set at {bounded(key, 120)!r}", help=hint)
+            raise UsageError(f"nothing is set at {quoted(key, 120)}", help=hint)
         chosen += [stack for stack in found if stack not in chosen]
     return chosen if keys else stacks
 
