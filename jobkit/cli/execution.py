@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 
+from jobkit.cli.debugging import Debugging
 from jobkit.cli.interruption import Interruption
 from jobkit.cli.plan import Manner, Order, Outcome
 from jobkit.exceptions import JobkitError
@@ -56,6 +57,7 @@ class _Execution:
                 config=self._project.config,
                 clock=self._session.clock,
                 observer=self._reporter,
+                inspect=Debugging(self._reporter) if self._manner.debug else None,
             )
             # Only the runs are cancelled: runner and store still have to write down what becomes of them.
             async with runner:

@@ -49,6 +49,24 @@ def format_place(frames: traceback.StackSummary, last: str, redactor: Redactor) 
     return _safe(_bounded(iter(lines)), redactor)
 
 
+def user_traceback(error: BaseException) -> TracebackType | None:
+    """The frames that a debugger should show of *error*: the user's, and what they called.
+
+    Of a group it is the first exception that has any, and where there are none, the cause's. None without.
+    """
+    for inner in error.exceptions if isinstance(error, BaseExceptionGroup) else ():
+        if (trace := user_traceback(inner)) is not None:
+            return trace
+    frames, trace = [], _from_user(error.__traceback__)
+    while trace is not None:
+        if not is_ours(trace.tb_frame.f_code.co_filename):
+            frames.append(trace)
+        trace = trace.tb_next
+    for frame in reversed(frames):
+        trace = TracebackType(trace, frame.tb_frame, frame.tb_lasti, frame.tb_lineno)
+    return trace if trace is not None or error.__cause__ is None else user_traceback(error.__cause__)
+
+
 def is_ours(path: str) -> bool:
     """Whether *path* is a module of jobkit itself."""
     return path.startswith(_OURS)
