@@ -44,9 +44,10 @@ class Debugging:
 
     def __call__(self, run: RunRecord, error: BaseException) -> None:
         """Look at *error* of *run*; nothing if no frame of the user's is in it."""
-        trace = user_traceback(error)
-        if trace is None:
+        found = user_traceback(error)
+        if found is None:
             return
+        error, trace = found
         import pdb  # noqa: T100 - it is what was asked for
         import traceback
 

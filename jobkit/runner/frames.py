@@ -49,14 +49,14 @@ def format_place(frames: traceback.StackSummary, last: str, redactor: Redactor) 
     return _safe(_bounded(iter(lines)), redactor)
 
 
-def user_traceback(error: BaseException) -> TracebackType | None:
-    """The frames that a debugger should show of *error*: the user's, and what they called.
+def user_traceback(error: BaseException) -> tuple[BaseException, TracebackType] | None:
+    """What a debugger should show of *error*: the exception, with the user's frames and what they called.
 
-    Of a group it is the first exception that has any, and where there are none, the cause's. None without.
+    Of a group it is the first exception that has any, and where there are none, the cause. None without.
     """
     for inner in error.exceptions if isinstance(error, BaseExceptionGroup) else ():
-        if (trace := user_traceback(inner)) is not None:
-            return trace
+        if (found := user_traceback(inner)) is not None:
+            return found
     frames, trace = [], _from_user(error.__traceback__)
     while trace is not None:
         if not is_ours(trace.tb_frame.f_code.co_filename):
@@ -64,7 +64,9 @@ def user_traceback(error: BaseException) -> TracebackType | None:
         trace = trace.tb_next
     for frame in reversed(frames):
         trace = TracebackType(trace, frame.tb_frame, frame.tb_lasti, frame.tb_lineno)
-    return trace if trace is not None or error.__cause__ is None else user_traceback(error.__cause__)
+    if trace is not None:
+        return error, trace
+    return user_traceback(error.__cause__) if error.__cause__ is not None else None
 
 
 def is_ours(path: str) -> bool:

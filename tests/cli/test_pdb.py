@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import sqlite3
+import sys
+from contextlib import closing
+
 import pytest
 
 from tests.cli.harness import CommandLine
@@ -39,6 +43,14 @@ async def says_no(ctx):
 async def parent(ctx):
     share = "half"
     await ctx.run_job("in_thread")
+
+@submit_job
+async def grouped(ctx):
+    async def inner():
+        depth = "deep"
+        raise KeyError("under water")
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(inner)
 
 @submit_job
 async def asks_too_much(ctx):
@@ -164,6 +176,36 @@ def test_an_error_of_ours_opens_where_the_job_caused_it(jobs: CommandLine) -> No
         assert screen.end() == 1
 
 
+def test_of_a_group_it_is_the_exception_inside(jobs: CommandLine) -> None:
+    """What a task of the job has raised is looked at where the task raised it."""
+    with terminal(jobs, "run", "--pdb", "grouped") as screen:
+        debugger = Debugger(screen)
+        assert "KeyError: 'under water'" in debugger.opened()
+        assert "'deep'" in debugger.ask("p depth")
+        screen.type("q\n")
+        assert screen.end() == 1
+
+
+def test_the_lease_is_renewed_while_the_debugger_is_open(jobs: CommandLine) -> None:
+    """Looking for longer than a lease lasts does not make the run look dead."""
+    jobs.file("jobkit.toml", '[scheduler]\nlease = "1s"\n')
+
+    def renewed_until() -> int:
+        with closing(sqlite3.connect(jobs.root / ".jobkit" / "jobkit.db")) as store:
+            return int(store.execute("SELECT lease_expires_at FROM runs").fetchone()[0])
+
+    with terminal(jobs, "run", "--pdb", "on_loop") as screen:
+        debugger = Debugger(screen)
+        debugger.opened()
+        before = renewed_until()
+        debugger.ask("import time; time.sleep(1.2)")
+        assert renewed_until() > before
+        screen.type("q\n")
+        assert screen.end() == 1
+    [run] = checked(jobs("history", "--json")).data
+    assert run.status == "failed"
+
+
 def test_a_result_of_failure_is_no_exception(jobs: CommandLine) -> None:
     """There is nothing to look at: the run ends without a prompt."""
     with terminal(jobs, "run", "--pdb", "says_no") as screen:
@@ -192,3 +234,16 @@ def test_pdb_needs_a_terminal(jobs: CommandLine) -> None:
     ended = jobs.process("run", "--pdb", "in_thread")
     assert ended.code == 4
     assert "--pdb needs a terminal" in ended.err
+
+
+def test_standard_output_may_be_a_file(jobs: CommandLine) -> None:
+    """The answer goes there, the debugger to the terminal."""
+    shell = 'exec "$0" -m jobkit run --pdb in_thread >answer.txt 2>aside.txt'
+    with terminal(jobs, program=("/bin/sh", "-c", shell, sys.executable)) as screen:
+        debugger = Debugger(screen)
+        debugger.opened()
+        assert "'mauve'" in debugger.ask("p colour")
+        screen.type("q\n")
+        assert screen.end() == 1
+    assert "FAILED" in (jobs.root / "answer.txt").read_text(encoding="utf-8")
+    assert "(Pdb)" not in (jobs.root / "aside.txt").read_text(encoding="utf-8")
