@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 
+from jobkit.cli.debugging import Debugging
 from jobkit.cli.interruption import Interruption
 from jobkit.cli.last_words import end_at_once
 from jobkit.cli.plan import Manner, Order, Outcome
@@ -61,6 +62,7 @@ class _Execution:
                 config=self._project.config,
                 clock=self._session.clock,
                 observer=self._reporter,
+                inspect=Debugging(self._reporter) if self._manner.debug else None,
             )
             # Only the runs are cancelled: runner and store still have to write down what becomes of them.
             async with runner:

@@ -26,6 +26,7 @@ class LiveLines:
         self._draw = draw
         self._lock = threading.RLock()
         self._shown = 0
+        self._away = False
 
     @property
     def moves(self) -> bool:
@@ -50,8 +51,19 @@ class LiveLines:
             finally:
                 self._put()
 
+    @contextmanager
+    def away(self) -> Iterator[None]:
+        """No moving lines until the block ends; others may say something meanwhile, and need not wait."""
+        with self.paused():
+            self._away = True
+        try:
+            yield
+        finally:
+            self._away = False
+            self.redraw()
+
     def _put(self) -> None:
-        if not self.moves:
+        if self._away or not self.moves:
             return
         lines = self._draw()
         if len(lines) > MOST_LINES:

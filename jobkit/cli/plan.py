@@ -31,6 +31,7 @@ class Manner:
     stop_at_first: bool = False
     enforce: bool | None = None
     timeout: timedelta | None = None
+    debug: bool = False
 
 
 @dataclass(slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
 from typing import TYPE_CHECKING
@@ -121,6 +122,10 @@ class Reporter:
         """Say something about all runs, above the moving lines. False means: not now, try again."""
         with self._live.paused():
             return self._output.aside(line)
+
+    def out_of_the_way(self) -> AbstractContextManager[None]:
+        """Leave the terminal to somebody else until the block ends."""
+        return self._live.away()
 
     def report(self, error: JobkitError) -> None:
         """Report an error of something that could not become a run."""

@@ -201,6 +201,7 @@ class Attempt:
                 arguments = await self._services.open()
             except BaseException as error:
                 self._error, self._service_failed = error, True
+                self._inspect(error)
             else:
                 await self._call(arguments)
             await self._close_in(self._keeper)
@@ -217,6 +218,7 @@ class Attempt:
             self._error = error
             if self._late() and self._where is None and is_cancellation(error):
                 self._where = traceback.extract_tb(error.__traceback__)
+            self._inspect(error)
         await self._take_back_cancellation()
 
     async def _in_thread(self, context: JobContext, arguments: tuple[Any, ...]) -> object:
@@ -228,6 +230,10 @@ class Attempt:
             if threaded.left_behind and not self.site.disposable:
                 self.thread = threaded.call
                 self._left = "its thread was left behind, and still goes on"
+
+    def _inspect(self, error: BaseException) -> None:
+        if not self.stopping:  # what a cancelled job raises is about its being cancelled
+            self.site.inspect(self.order.run, error)
 
     def _context(self) -> JobContext:
         order = self.order

@@ -54,6 +54,26 @@ def format_place(frames: traceback.StackSummary, last: str, redactor: Redactor) 
     return _safe(_bounded(iter(lines)), redactor)
 
 
+def user_traceback(error: BaseException) -> tuple[BaseException, TracebackType] | None:
+    """What a debugger should show of *error*: the exception, with the user's frames and what they called.
+
+    Of a group it is the first exception that has any, and where there are none, the cause. None without.
+    """
+    for inner in error.exceptions if isinstance(error, BaseExceptionGroup) else ():
+        if (found := user_traceback(inner)) is not None:
+            return found
+    frames, trace = [], _from_user(error.__traceback__)
+    while trace is not None:
+        if not is_ours(trace.tb_frame.f_code.co_filename):
+            frames.append(trace)
+        trace = trace.tb_next
+    for frame in reversed(frames):
+        trace = TracebackType(trace, frame.tb_frame, frame.tb_lasti, frame.tb_lineno)
+    if trace is not None:
+        return error, trace
+    return user_traceback(error.__cause__) if error.__cause__ is not None else None
+
+
 def is_ours(path: str) -> bool:
     """Whether *path* is a module of jobkit itself."""
     return path.startswith(_OURS)

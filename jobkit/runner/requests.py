@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from jobkit.exceptions import RunError, ServiceError
+from jobkit.job import NO_RETRY
 from jobkit.records import new_run_id
 from jobkit.runner.executors.calling import executor_of
 from jobkit.runner.run import Request
@@ -45,6 +47,9 @@ def request_for(
             line=spec.error.line if spec.error.path is not None else spec.line,
             help=spec.error.help,
         )
+    if environment.site.inspects:
+        # Whoever looks at an exception needs it in this process, once, and all the time in the world.
+        spec, timeout = _for_inspection(spec), None
     if executor_of(spec) == "thread":
         environment.site.threads.check_room()
     values = _values(spec, parameters)
@@ -61,6 +66,11 @@ def request_for(
         ancestors=ancestors,
         limit=limit,
     )
+
+
+def _for_inspection(spec: JobSpec) -> JobSpec:
+    executor = "auto" if spec.executor == "process" else spec.executor
+    return replace(spec, executor=executor, retries=NO_RETRY, timeout=None)
 
 
 def _mended(environment: Environment, spec: JobSpec) -> bool:

@@ -24,7 +24,7 @@ from jobkit.runner.observer import Audience, Observer
 from jobkit.runner.outcome import Stop
 from jobkit.runner.requests import request_for
 from jobkit.runner.run import Run
-from jobkit.runner.site import Site
+from jobkit.runner.site import Inspect, Site
 from jobkit.statuses import Reason, RunStatus, Trigger
 
 if TYPE_CHECKING:
@@ -44,7 +44,9 @@ class Runner:
     Enter it, then call :meth:`run` from as many tasks as you like. *jobs* are those that jobs may run as
     children; it may be a mapping that looks further jobs up when they are asked for. *services* are open
     objects by name or type. *cleanup* limits how long a cancelled attempt may take to clean up, and
-    after it its run to be recorded.
+    after it its run to be recorded. *inspect* is called with the record of a run and the exception that an
+    attempt raised, before services close, and holds the event loop meanwhile (a debugger); with it there
+    are neither retries, timeouts nor processes.
     """
 
     def __init__(
@@ -57,6 +59,7 @@ class Runner:
         services: Mapping[str | type, object] | None = None,
         observer: Observer | None = None,
         cleanup: timedelta = CLEANUP,
+        inspect: Inspect | None = None,
     ) -> None:
         clock = clock or SystemClock()
         audience = Audience(observer)
@@ -66,7 +69,7 @@ class Runner:
         self._environment = Environment(
             jobs=jobs,
             store=store,
-            site=Site(config, clock, services or {}, cleanup),
+            site=Site(config, clock, services or {}, cleanup, inspect=inspect),
             leases=LeaseKeeper(store, clock, lease, self._lost),
             journals=Journals(store, clock, audience),
             audience=audience,

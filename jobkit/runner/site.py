@@ -27,6 +27,10 @@ if TYPE_CHECKING:
     from jobkit.config import Config
     from jobkit.exceptions import ServiceError
     from jobkit.job import JobSpec
+    from jobkit.records import RunRecord
+
+#: What looks at an exception that a run has raised, before its services are closed.
+Inspect = Callable[["RunRecord", BaseException], None]
 
 #: How long a thread that is told to stop may take to notice, before it is left behind.
 THREAD_GRACE = timedelta(seconds=1)
@@ -39,6 +43,7 @@ class Site:
 
     *cleanup* is how long an attempt that was told to stop may take to clean up; then it is cut off.
     A *disposable* process ends with its only attempt, and with it whatever that left behind.
+    *inspect* is called in the event loop, and holds it, with what an attempt raised.
     """
 
     def __init__(
@@ -49,8 +54,11 @@ class Site:
         cleanup: timedelta,
         *,
         disposable: bool = False,
+        inspect: Inspect | None = None,
     ) -> None:
         self.disposable = disposable
+        self.inspects = inspect is not None
+        self._inspect = inspect
         self.config = config
         self.clock = clock
         self.cleanup = cleanup
@@ -81,6 +89,15 @@ class Site:
     def opens_services(self, spec: JobSpec) -> bool:
         """Whether anything is opened for *spec* before it is called."""
         return self._autouse or bool(spec.signature.services)
+
+    def inspect(self, run: RunRecord, error: BaseException) -> None:
+        """Let *error* be looked at, if anybody wants to. Raises nothing: the run has services to close."""
+        if self._inspect is None or not isinstance(error, Exception):
+            return
+        try:
+            self._inspect(run, error)
+        except Exception as trouble:
+            get_logger().error("run.inspection_failed", error=f"{type(trouble).__name__}: {trouble}")
 
     def soon(self, call: Callable[[], object]) -> None:
         """Call something on the event loop, from another thread, without waiting for it."""

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import termios
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import pytest
@@ -89,12 +89,18 @@ class Screen:
 
 
 @contextmanager
-def terminal(cli: CommandLine, *arguments: str, columns: int = 100, **environ: str) -> Iterator[Screen]:
-    """Start ``jobkit ARGUMENTS`` on a terminal with that many columns."""
+def terminal(
+    cli: CommandLine,
+    *arguments: str,
+    columns: int = 100,
+    program: Sequence[str] = (sys.executable, "-m", "jobkit"),
+    **environ: str,
+) -> Iterator[Screen]:
+    """Start ``jobkit ARGUMENTS``, or another *program*, on a terminal with that many columns."""
     master, slave = os.openpty()
     fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 30, columns, 0, 0))
     process = subprocess.Popen(
-        [sys.executable, "-c", _ON_THIS_TERMINAL, sys.executable, "-m", "jobkit", *arguments],
+        [sys.executable, "-c", _ON_THIS_TERMINAL, *program, *arguments],
         cwd=cli.root, env={**cli.environ(), "TERM": "xterm", **environ},
         stdin=slave, stdout=slave, stderr=slave, start_new_session=True,
     )  # fmt: skip

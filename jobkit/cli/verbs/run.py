@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 import click
 
 from jobkit.cli.command import Option, verb
+from jobkit.cli.debugging import check_debugging
 from jobkit.cli.exit_codes import ExitCode, exit_code_of
 from jobkit.cli.orders import ask_for_consent, chosen_jobs, current_actor, order_for, parse_parameters
 from jobkit.cli.plan import Manner, Order, Outcome
@@ -79,6 +80,7 @@ def _execution(*names: str, **attributes: Any) -> Callable[[F], F]:
     default=1,
     help="Runs at a time (1).",
 )
+@_execution("--pdb", "debug", is_flag=True, help="Open Python's debugger where a run raises.")
 @_execution("--timeout", type=_Duration(), metavar="DURATION", help="Per attempt, instead of the job's own.")
 @_execution("--enforce", is_flag=True, help="Consent to destructive effects.")
 @_execution("--as", "actor", metavar="WHO", help="Who is accountable (user@host).")
@@ -91,6 +93,8 @@ def command(session: Session, **given: Any) -> int:
     )
     if selection.empty and not given["everything"] and not given["failed"]:
         raise UsageError("nothing to run was named", help="name jobs, or select them; --all is every job")
+    if given["debug"]:
+        check_debugging(session.output.json, given["at_once"], given["timeout"])
     parameters = parse_parameters(given["parameters"])
     names = selection.names or ()
     config = configuration(session)
@@ -153,6 +157,7 @@ def _run(
         stop_at_first=given["exitfirst"],
         enforce=True if given["enforce"] else None,
         timeout=given["timeout"],
+        debug=given["debug"],
     )
     began = clock.monotonic()
     reporter.start()
