@@ -15,7 +15,7 @@ from jobkit.records import new_run_id
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, 678_000, tzinfo=UTC)
 
-FORKS = """
+FORKS = r"""
 import os
 from datetime import UTC, datetime
 from jobkit.records import new_run_id
@@ -23,7 +23,7 @@ from jobkit.records import new_run_id
 now = datetime.now(UTC)
 new_run_id(now)
 child = os.fork()
-print(new_run_id(now), flush=True)
+os.write(1, f"{new_run_id(now)}\n".encode())  # whole lines, from two processes
 if child:
     os.waitpid(child, 0)
 """
