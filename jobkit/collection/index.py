@@ -16,8 +16,8 @@ from pathlib import Path
 import msgspec
 
 from jobkit.collection.claims import TWICE
-from jobkit.collection.state import read_state, write_state
 from jobkit.collection.walk import JobFile
+from jobkit.state import read_state, write_state
 
 FORMAT = 1
 _NAME = "index.json"

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Self
 
 import msgspec
 
-from jobkit.collection.state import make_folder, open_state, read_state, state_file, write_state
 from jobkit.exceptions import CollectionError, relative_to
+from jobkit.state import make_folder, open_state, read_state, state_file, write_state
 
 if TYPE_CHECKING:
     from mmap import mmap

@@ -53,7 +53,7 @@ def write_state(root: Path, name: str, content: bytes) -> None:
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(content)
-        os.replace(temporary, target)
+        Path(temporary).replace(target)
     except OSError:
         Path(temporary).unlink(missing_ok=True)
 
