@@ -26,8 +26,8 @@ from jobkit.runner.outcome import (
     is_cancellation,
     judge,
 )
-from jobkit.runner.severable import Severable, Severed, running_asyncio_task
 from jobkit.runner.subtasks import inside_run
+from jobkit.severable import Severable, Severed, running_asyncio_task
 from jobkit.statuses import RunStatus
 
 if TYPE_CHECKING:
