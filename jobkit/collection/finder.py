@@ -18,7 +18,10 @@ from pathlib import PurePath
 from types import ModuleType
 
 from jobkit.collection.loader import AliasLoader, Executed, FolderLoader, ModuleLoader, bytecode_path
-from jobkit.collection.names import (
+from jobkit.collection.permissions import Permissions
+from jobkit.collection.pythonpath import PythonPath
+from jobkit.exceptions import CollectionError
+from jobkit.module_names import (
     EXTENSIONS,
     HOOKS,
     JOBS,
@@ -28,9 +31,6 @@ from jobkit.collection.names import (
     is_job_file,
     spelt_alike,
 )
-from jobkit.collection.permissions import Permissions
-from jobkit.collection.pythonpath import PythonPath
-from jobkit.exceptions import CollectionError
 
 _PACKAGES = (EXTENSIONS, HOOKS)
 _DISK_KNOWS_CASE = sys.platform == "linux"

@@ -9,7 +9,7 @@ import sys
 from collections import deque
 
 from jobkit.collection.finder import ExtensionFinder
-from jobkit.collection.names import EXTENSIONS, SUFFIX, from_part
+from jobkit.module_names import EXTENSIONS, SUFFIX, from_part
 
 _MOST_FOLDERS = 2000
 _DEEPEST = 3

@@ -12,9 +12,9 @@ import stat
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from jobkit.collection.names import EXTENSIONS, JOBS, SUFFIX, as_part, is_job_file
 from jobkit.collection.permissions import Permissions
 from jobkit.exceptions import CollectionError
+from jobkit.module_names import EXTENSIONS, JOBS, SUFFIX, as_part, is_job_file
 
 #: More job files than this are not collected.
 MOST_FILES = 100_000

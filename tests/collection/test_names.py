@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jobkit import collection
-from jobkit.collection.names import as_part, from_part
+from jobkit.module_names import as_part, from_part
 from tests.collection.conftest import JOB, ProjectFolder, only
 
 ODD_NAMES = [

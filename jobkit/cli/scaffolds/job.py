@@ -9,8 +9,8 @@ from pathlib import Path
 
 from jobkit.cli.scaffolds.files import Draft
 from jobkit.cli.scaffolds.project import toml_text
-from jobkit.collection.names import JOBS, SUFFIX, is_job_file
 from jobkit.exceptions import UsageError, relative_to
+from jobkit.module_names import JOBS, SUFFIX, is_job_file
 from jobkit.options import OPTIONS
 from jobkit.redaction import mask_url
 
