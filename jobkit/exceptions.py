@@ -15,6 +15,7 @@
     ├── StoreError                              the run store
     │   ├── StoreUnavailable                    not reachable now; trying again may help
     │   └── RunNotFound(LookupError)            no run of that number or id
+    ├── PluginError                             a plugin that cannot be used, or one of its hooks
     └── UsageError                              the command line: unknown option, job, value
         └── NothingSelected                     what was selected is empty
 
@@ -206,6 +207,12 @@ class RunNotFound(StoreError, LookupError):
     """The store holds no run of that number or id."""
 
     default_code = "JK603"
+
+
+class PluginError(JobkitError):
+    """A plugin could not be loaded, or something that it provides cannot be used."""
+
+    default_code = "JK700"
 
 
 class JobkitWarning(UserWarning):

@@ -1,0 +1,1 @@
+"""Engines: what carries "run N is ready" to whoever executes it."""

@@ -1,0 +1,196 @@
+"""Wrappers around the attempts of runs: each entered and left in a guard of its own."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+import anyio
+
+from jobkit.hookspecs import RULES
+from jobkit.plugins.guards import is_ours_to_pass, wrong
+
+if TYPE_CHECKING:
+    from jobkit.plugins.dispatch import Dispatch
+    from jobkit.plugins.implementations import Implementation
+
+_HOOK = "jobkit_run_context"
+
+
+class RunContext:
+    """The wrappers of one attempt; enter it with ``async with`` in the attempt's task, and leave it there.
+
+    A wrapper that fails on entry is skipped; one that fails on leaving is reported, and never replaces what
+    the body raised. Nothing that a wrapper does swallows the body's exception. With *threaded*, plain context
+    managers are left for :meth:`in_thread`.
+    """
+
+    def __init__(
+        self, dispatch: Dispatch, given: dict[str, Any], *, extension: str, run: str, threaded: bool
+    ) -> None:
+        self._dispatch = dispatch
+        self._given = given
+        self._extension = extension
+        self._run = run
+        self._threaded = threaded
+        self._entered: list[_Asynchronous | _Plain] = []
+        self._for_thread: list[_Plain] = []
+
+    async def __aenter__(self) -> Self:
+        for item in self._dispatch.implementations(_HOOK, self._extension):
+            try:
+                wrapper = await self._wrapper(item)
+                if isinstance(wrapper, _Plain) and self._threaded:
+                    self._for_thread.append(wrapper)
+                elif wrapper is not None:
+                    await wrapper.enter()
+                    self._entered.append(wrapper)
+            except BaseException as error:
+                if is_ours_to_pass(error):
+                    await self._leave(error)
+                    raise
+                self.failed(item, error)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self._leave(error)
+
+    @contextmanager
+    def in_thread(self) -> Iterator[None]:
+        """The plain wrappers of a thread job, in its thread: around the call and nothing else."""
+        entered: list[_Plain] = []
+        for wrapper in self._for_thread:
+            try:
+                wrapper.enter_plainly()
+                entered.append(wrapper)
+            except (Exception, SystemExit) as error:
+                self.failed(wrapper.item, error)
+        raised: BaseException | None = None
+        try:
+            yield
+        except BaseException as error:
+            raised = error
+            raise
+        finally:
+            for wrapper in reversed(entered):
+                try:
+                    wrapper.leave_plainly(raised)
+                except (Exception, SystemExit) as error:
+                    if error is not raised:
+                        self.failed(wrapper.item, error)
+
+    def failed(self, item: Implementation, error: BaseException) -> None:
+        """Report what a wrapper did wrong."""
+        self._dispatch.failed(item.plugin, _HOOK, error, function=item.function, run=self._run)
+
+    async def _wrapper(self, item: Implementation) -> _Asynchronous | _Plain | None:
+        manager = self._dispatch.manager(item, self._given)
+        if inspect.isawaitable(manager):
+            timeout = RULES[_HOOK].timeout
+            with anyio.move_on_after(timeout) as scope:
+                manager = await manager
+            if scope.cancelled_caught:
+                raise TimeoutError(f"it did not end within {timeout:g} s")
+        if manager is None:
+            return None
+        if hasattr(type(manager), "__aenter__") and hasattr(type(manager), "__aexit__"):
+            return _Asynchronous(item, manager)
+        if hasattr(type(manager), "__enter__") and hasattr(type(manager), "__exit__"):
+            return _Plain(item, manager, self._dispatch)
+        raise wrong(manager, "a context manager, or None,")
+
+    async def _leave(self, error: BaseException | None) -> None:
+        passing: BaseException | None = None
+        while self._entered:
+            wrapper = self._entered.pop()
+            try:
+                await wrapper.leave(error)
+            except BaseException as raised:
+                if raised is error:
+                    continue  # what most context managers do with an exception
+                if is_ours_to_pass(raised):
+                    passing = raised
+                else:
+                    self.failed(wrapper.item, raised)
+        if passing is not None and error is None:
+            raise passing
+
+
+class _Asynchronous:
+    """An asynchronous context manager. A cancel scope around all of it limits entering and leaving.
+
+    The scope stays open in between, because the manager may hold scopes of its own: they have to nest.
+    """
+
+    def __init__(self, item: Implementation, manager: Any) -> None:
+        self.item = item
+        self._manager = manager
+        self._scope = anyio.CancelScope()
+
+    async def enter(self) -> None:
+        scope = self._scope
+        scope.__enter__()
+        scope.deadline = anyio.current_time() + _limit()
+        try:
+            await self._manager.__aenter__()
+        except BaseException as error:
+            if not scope.__exit__(type(error), error, error.__traceback__):
+                raise
+        else:
+            scope.deadline = float("inf")
+            return
+        raise TimeoutError(f"entering it did not end within {_limit():g} s")
+
+    async def leave(self, error: BaseException | None) -> None:
+        scope = self._scope
+        # The attempt may have been cancelled: that must not hit what has to be closed.
+        scope.shield = True
+        scope.deadline = anyio.current_time() + _limit()
+        began = anyio.current_time()
+        try:
+            await self._manager.__aexit__(*_facts(error))
+        except BaseException as raised:
+            if not scope.__exit__(type(raised), raised, raised.__traceback__):
+                raise
+        else:
+            scope.__exit__(None, None, None)
+            return
+        raise TimeoutError(f"leaving it did not end within {anyio.current_time() - began:.0f} s")
+
+
+class _Plain:
+    """A plain context manager."""
+
+    def __init__(self, item: Implementation, manager: Any, dispatch: Dispatch) -> None:
+        self.item = item
+        self._manager = manager
+        self._dispatch = dispatch
+
+    async def enter(self) -> None:
+        self.enter_plainly()
+
+    async def leave(self, error: BaseException | None) -> None:
+        self.leave_plainly(error)
+
+    def enter_plainly(self) -> None:
+        with self._dispatch.watched(self.item):
+            self._manager.__enter__()
+
+    def leave_plainly(self, error: BaseException | None) -> None:
+        with self._dispatch.watched(self.item):
+            self._manager.__exit__(*_facts(error))
+
+
+def _limit() -> float:
+    return RULES[_HOOK].timeout or float("inf")
+
+
+def _facts(
+    error: BaseException | None,
+) -> tuple[type[BaseException] | None, BaseException | None, TracebackType | None]:
+    return (type(error), error, error.__traceback__) if error is not None else (None, None, None)

@@ -1,0 +1,289 @@
+"""Calling hooks: the verbs of HookRule, each implementation in its own guard. Nothing else calls hooks.
+
+pluggy keeps the implementations in order; it is not asked to call them, because its calls are synchronous,
+end at the first error and do not say who answered what.
+"""
+
+from __future__ import annotations
+
+import inspect
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import anyio
+
+from jobkit.exceptions import JobkitError, PluginError
+from jobkit.hookspecs import RULES
+from jobkit.plugins.failures import NonsenseError, PluginFailure, place_of
+from jobkit.plugins.guards import expect_nothing, is_ours_to_pass, refuse_awaitable, wrong
+from jobkit.plugins.provided import Provided
+from jobkit.plugins.registry import HookCall
+from jobkit.plugins.watchdog import Watchdog
+from jobkit.sanitising import safe_text
+
+if TYPE_CHECKING:
+    from jobkit.plugins.implementations import Implementation
+    from jobkit.plugins.registry import PluginInfo, PluginRegistry
+
+T = TypeVar("T")
+Given = Mapping[str, Any]
+
+#: More things than this from one hook of one plugin are taken for a mistake.
+MOST_ITEMS = 10_000
+
+
+class Dispatch:
+    """Calls the implementations that *registry* holds, and keeps their failures apart.
+
+    *extension* arguments name the extension that a call is about: the ``hooks.py`` of others is left out.
+    """
+
+    def __init__(self, registry: PluginRegistry, watchdog: Watchdog | None = None) -> None:
+        self._registry = registry
+        self._watchdog = watchdog or Watchdog()
+        self._state = _Telling()
+
+    def implementations(self, hook: str, extension: str | None = None) -> list[Implementation]:
+        """Those that a call about *extension* concerns."""
+        found = self._registry.implementations(hook)
+        return [item for item in found if item.plugin.extension in (None, extension)]
+
+    # -- the verbs --------------------------------------------------------------------------------------
+
+    def call(self, hook: str, given: Callable[[PluginInfo], Given]) -> None:
+        """Each in turn; one that raises is unregistered (PluginError if it is required, or when strict)."""
+        for item in self.implementations(hook):
+            self.call_one(item, given(item.plugin))
+
+    def call_one(self, item: Implementation, given: Given) -> bool:
+        """The same for one implementation; whether it went well."""
+        try:
+            answer = self._plainly(item, given)
+        except BaseException as error:
+            if is_ours_to_pass(error):
+                raise
+            self.failed(item.plugin, item.hook, error, function=item.function)
+            self._registry.unregister(item.plugin, _unregistered(item, error))
+            return False
+        self._check(item, lambda: expect_nothing(answer))
+        return True
+
+    def gather(self, hook: str, given: Given, check: Callable[[Any], T]) -> list[Provided[T]]:
+        """What all of them provide, and who; one that fails loses only its own."""
+        found: list[Provided[T]] = []
+        for item in self._registry.implementations(hook):
+            items = self._guarded(item, lambda item=item: self._items(item, given, check))  # type: ignore[misc]
+            found += [Provided(value, item.plugin.name, item.plugin.extension) for value in items or ()]
+        return found
+
+    def first(
+        self, hook: str, given: Given, check: Callable[[Any], T], *, extension: str | None = None
+    ) -> Provided[T] | None:
+        """The first answer that is not None; a failure is none. A StoreError passes: it is an answer too."""
+        for item in self.implementations(hook, extension):
+            answer = self._guarded(item, lambda item=item: self._answer(item, given, check), passes=_ANSWERS)  # type: ignore[misc]
+            if answer is not None:
+                return Provided(answer, item.plugin.name, item.plugin.extension)
+        return None
+
+    async def first_async(
+        self,
+        hook: str,
+        given: Given,
+        check: Callable[[Any], T],
+        *,
+        extension: str | None,
+        instead: Callable[[Implementation, BaseException], T],
+    ) -> Provided[T] | None:
+        """The same for an asynchronous hook; *instead* is what counts as the answer of one that fails."""
+        for item in self.implementations(hook, extension):
+            try:
+                answer = await self._awaited(item, given)
+                result = None if answer is None else check(answer)
+            except BaseException as error:
+                if is_ours_to_pass(error):
+                    raise
+                self.failed(item.plugin, hook, error, function=item.function)
+                result = instead(item, error)
+            if result is not None:
+                return Provided(result, item.plugin.name, item.plugin.extension)
+        return None
+
+    def notify(self, hook: str, given: Given, *, extension: str | None = None) -> None:
+        """Tell each, synchronously; never raises."""
+        for item in self.implementations(hook, extension):
+            self._guarded(item, lambda item=item: expect_nothing(self._plainly(item, given)))  # type: ignore[misc]
+
+    async def notify_async(self, hook: str, given: Given, *, extension: str, run: str) -> None:
+        """Tell each, one after the other and each in its time; raises nothing but a cancellation."""
+        for item in self.implementations(hook, extension):
+            try:
+                expect_nothing(await self._awaited(item, given))
+            except BaseException as error:
+                if is_ours_to_pass(error):
+                    raise
+                self.failed(item.plugin, hook, error, function=item.function, run=run)
+
+    # -- one implementation -----------------------------------------------------------------------------
+
+    def manager(self, item: Implementation, given: Given) -> Any:
+        """What an implementation of the verb *around* returns, a coroutine included."""
+        return self._plainly(item, given)
+
+    def watched(self, item: Implementation) -> AbstractContextManager[None]:
+        """To be entered around a synchronous call of something that *item* has given."""
+        return self._watchdog.watch(lambda: _named(item))
+
+    def trace(self, item: Implementation, began: float, outcome: str) -> None:
+        """Tell whoever traces calls."""
+        if self._registry.trace is not None:
+            seconds = time.perf_counter() - began
+            self._registry.trace(HookCall(item.hook, item.plugin.name, seconds, outcome))
+
+    def _guarded(
+        self, item: Implementation, ask: Callable[[], T | None], passes: tuple[type[BaseException], ...] = ()
+    ) -> T | None:
+        try:
+            return ask()
+        except BaseException as error:
+            if is_ours_to_pass(error) or isinstance(error, passes):
+                raise
+            self.failed(item.plugin, item.hook, error, function=item.function)
+            return None
+
+    def _check(self, item: Implementation, check: Callable[[], object]) -> None:
+        try:
+            check()
+        except NonsenseError as error:
+            self.failed(item.plugin, item.hook, error, function=item.function)
+
+    def _plainly(self, item: Implementation, given: Given) -> Any:
+        began = time.perf_counter() if self._registry.trace is not None else 0.0
+        try:
+            with self._watchdog.watch(lambda: _named(item)):
+                answer = item(given)
+        except BaseException as error:
+            self.trace(item, began, type(error).__name__)
+            raise
+        self.trace(item, began, "ok" if answer is not None else "-")
+        return answer
+
+    async def _awaited(self, item: Implementation, given: Given) -> Any:
+        answer = self._plainly(item, given)
+        if not inspect.isawaitable(answer):
+            return answer
+        began = time.perf_counter()
+        timeout = RULES[item.hook].timeout
+        try:
+            with anyio.move_on_after(timeout) as scope:
+                answer = await answer
+        except BaseException as error:
+            self.trace(item, began, type(error).__name__)
+            raise
+        if scope.cancelled_caught:
+            self.trace(item, began, "timeout")
+            raise TimeoutError(f"it did not end within {timeout:g} s")
+        self.trace(item, began, "awaited")
+        return answer
+
+    def _items(self, item: Implementation, given: Given, check: Callable[[Any], T]) -> list[T]:
+        answer = self._plainly(item, given)
+        refuse_awaitable(answer)
+        if answer is None:
+            return []
+        if not isinstance(answer, Iterable) or isinstance(answer, (str, bytes)):
+            raise wrong(answer, "a list")
+        found: list[T] = []
+        with self._watchdog.watch(lambda: _named(item)):
+            for value in answer:
+                found.append(check(value))
+                if len(found) > MOST_ITEMS:
+                    raise NonsenseError(f"it gave more than {MOST_ITEMS:,} things")
+        return found
+
+    def _answer(self, item: Implementation, given: Given, check: Callable[[Any], T]) -> T | None:
+        answer = self._plainly(item, given)
+        refuse_awaitable(answer)
+        return None if answer is None else check(answer)
+
+    # -- failures ---------------------------------------------------------------------------------------
+
+    def failed(
+        self,
+        info: PluginInfo,
+        hook: str,
+        error: BaseException,
+        *,
+        function: Any = None,
+        run: str | None = None,
+    ) -> None:
+        """Count, log and tell a failure that was isolated. Never raises."""
+        from jobkit.logs import get_logger
+
+        path, line = place_of(error, function)
+        message = self._registry.shown(_words(error))
+        info.failures += 1
+        info.error = PluginError(
+            f"{hook}: {message}", code="JK721", path=path, line=line, help=f"{info.switch} leaves it out"
+        )
+        place = {"place": f"{path}:{line}"} if path is not None else {}
+        get_logger().error(
+            "plugin.failed",
+            plugin=info.name,
+            hook=hook,
+            error=message,
+            **place,
+            **({"run_id": run} if run else {}),
+        )
+        if self._state.telling:
+            return  # it came from the hook that is told of failures
+        failure = PluginFailure(
+            plugin=info.name, hook=hook, error=error, message=message, at=datetime.now(UTC),
+            path=path, line=line, run=run,
+        )  # fmt: skip
+        self._state.telling = True
+        try:
+            self.notify("jobkit_plugin_error", {"error": failure})
+        finally:
+            self._state.telling = False
+
+
+class _Telling(threading.local):
+    """Whether this thread is telling plugins of a failure just now."""
+
+    telling = False
+
+
+#: Errors that are a plugin's answer to the user.
+_ANSWERS = (JobkitError,)
+
+
+def _named(item: Implementation) -> str:
+    code = getattr(inspect.unwrap(item.function), "__code__", None)
+    place = f" ({code.co_filename}:{code.co_firstlineno})" if code is not None else ""
+    return f"plugin {item.plugin.name}: {item.hook}{place}"
+
+
+def _words(error: BaseException) -> str:
+    text = safe_text(error, 2000)
+    kind = type(error).__name__
+    if isinstance(error, NonsenseError | TimeoutError) or text == kind:
+        return text
+    return f"{kind}: {text}"
+
+
+def _unregistered(item: Implementation, error: BaseException) -> PluginError:
+    path, line = place_of(error, item.function)
+    result = PluginError(
+        f"plugin {item.plugin.name} is left out: {item.hook} failed: {_words(error)}",
+        code="JK720",
+        path=path,
+        line=line,
+        help=f"mend it, or leave it out: {item.plugin.switch}",
+    )
+    result.__cause__ = error
+    return result

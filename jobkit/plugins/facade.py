@@ -1,0 +1,186 @@
+"""Every hook as a method with types: a misspelt hook is an error of the type checker, not a silence."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from jobkit.plugins import checks
+from jobkit.plugins.around import RunContext
+from jobkit.plugins.dispatch import Dispatch
+from jobkit.plugins.values import Defer, Skip
+
+if TYPE_CHECKING:
+    import click
+
+    from jobkit.config import Config
+    from jobkit.context import JobContext
+    from jobkit.engines.base import Engine
+    from jobkit.job import JobSpec
+    from jobkit.plugins.failures import PluginFailure
+    from jobkit.plugins.implementations import Implementation
+    from jobkit.plugins.parser import Parser
+    from jobkit.plugins.provided import Provided
+    from jobkit.plugins.registry import PluginInfo, PluginRegistry
+    from jobkit.plugins.terminal import Terminal
+    from jobkit.plugins.values import CollectReport, LogProcessor, Panel, Run, RunRequest
+    from jobkit.records import RunRecord
+    from jobkit.schedules.base import ScheduleKind
+    from jobkit.services import ServiceSpec
+    from jobkit.sinks.base import Sink
+    from jobkit.stores.base import Store
+
+_ENGINE = checks.having("an engine", "submit")
+_STORE = checks.having("a run store", "__aenter__", "add_run", "finish", "runs")
+
+
+class Hooks:
+    """The hooks of a project, as the rest of jobkit calls them.
+
+    What :mod:`jobkit.hookspecs` says of each hook holds for its method. Synchronous ones belong to the thread
+    that loads the project, asynchronous ones to the event loop; failures of plugins never come out, except
+    where a hook says so.
+    """
+
+    def __init__(self, registry: PluginRegistry) -> None:
+        self._registry = registry
+        self._dispatch = Dispatch(registry)
+
+    def implemented(self, hook: str) -> bool:
+        """Whether any plugin implements *hook* (``"run_started"``); cheap."""
+        return bool(self._registry.implementations(f"jobkit_{hook}"))
+
+    def failed(self, plugin: str, hook: str, error: BaseException, *, run: str | None = None) -> None:
+        """Count, log and tell a failure of something that *plugin* has given: *hook* says of what."""
+        info = self._registry.info(plugin)
+        if info is not None:
+            self._dispatch.failed(info, hook, error, run=run)
+
+    # -- while a project is loaded ----------------------------------------------------------------------
+
+    def addoption(self, parser_of: Callable[[PluginInfo], Parser]) -> None:
+        """``jobkit_addoption``; each plugin gets a parser of its own."""
+        self._dispatch.call("jobkit_addoption", lambda info: {"parser": parser_of(info)})
+
+    def configure(self, config: Config) -> None:
+        """``jobkit_configure``."""
+        self._dispatch.call("jobkit_configure", lambda _: {"config": config})
+
+    def commands(self, config: Config) -> list[Provided[click.Command]]:
+        """``jobkit_commands``."""
+        return self._dispatch.gather("jobkit_commands", {"config": config}, checks.command)
+
+    def log_processors(self, config: Config) -> list[Provided[LogProcessor]]:
+        """``jobkit_log_processors``."""
+        return self._dispatch.gather("jobkit_log_processors", {"config": config}, checks.log_processor)
+
+    # -- while job files are collected ------------------------------------------------------------------
+
+    def ignore_collect(self, path: Path, config: Config, *, extension: str) -> bool | None:
+        """``jobkit_ignore_collect``."""
+        given = {"path": path, "config": config}
+        answer = self._dispatch.first("jobkit_ignore_collect", given, checks.truth, extension=extension)
+        return answer.value if answer is not None else None
+
+    def collect_file(self, path: Path, extension: str, config: Config) -> bool:
+        """``jobkit_collect_file``: whether a plugin has taken the file."""
+        given = {"path": path, "extension": extension, "config": config}
+        answer = self._dispatch.first("jobkit_collect_file", given, checks.truth, extension=extension)
+        return answer is not None and answer.value
+
+    def collection_modifyjobs(self, jobs: list[JobSpec], config: Config) -> None:
+        """``jobkit_collection_modifyjobs``; one that fails has changed nothing."""
+        hook = "jobkit_collection_modifyjobs"
+        extensions = {job.extension for job in jobs}
+        for item in self._registry.implementations(hook):
+            if item.plugin.extension is None:
+                before = [*jobs]
+                if not self._dispatch.call_one(item, {"jobs": jobs, "config": config}):
+                    jobs[:] = before
+            elif item.plugin.extension in extensions:
+                self._modify_own(item, jobs, config)
+
+    def _modify_own(self, item: Implementation, jobs: list[JobSpec], config: Config) -> None:
+        own = [job for job in jobs if job.extension == item.plugin.extension]
+        if self._dispatch.call_one(item, {"jobs": own, "config": config}):
+            jobs[:] = [*(job for job in jobs if job.extension != item.plugin.extension), *own]
+
+    def collectreport(self, report: CollectReport) -> None:
+        """``jobkit_collectreport``."""
+        self._dispatch.notify("jobkit_collectreport", {"report": report}, extension=report.extension)
+
+    def services(self, config: Config) -> list[Provided[ServiceSpec]]:
+        """``jobkit_services``."""
+        return self._dispatch.gather("jobkit_services", {"config": config}, checks.service_spec)
+
+    def schedule_kinds(self, config: Config) -> list[Provided[ScheduleKind]]:
+        """``jobkit_schedule_kinds``."""
+        return self._dispatch.gather("jobkit_schedule_kinds", {"config": config}, checks.schedule_kind)
+
+    def store(self, url: str, config: Config) -> Provided[Store] | None:
+        """``jobkit_store``. Raises StoreError if a plugin does."""
+        return self._dispatch.first("jobkit_store", {"url": url, "config": config}, _STORE)
+
+    def engines(self, config: Config) -> list[Provided[Engine]]:
+        """``jobkit_engines``."""
+        return self._dispatch.gather("jobkit_engines", {"config": config}, _ENGINE)
+
+    # -- while jobs run ---------------------------------------------------------------------------------
+
+    async def run_admit(self, request: RunRequest) -> Provided[Skip | Defer] | None:
+        """``jobkit_run_admit``; what cannot be asked does not agree."""
+        return await self._dispatch.first_async(
+            "jobkit_run_admit",
+            {"request": request},
+            checks.admission,
+            extension=request.extension,
+            instead=lambda item, error: Skip(
+                f"plugin {item.plugin.name} could not be asked ({_kind(error)})"
+            ),
+        )
+
+    async def run_started(self, run: Run) -> None:
+        """``jobkit_run_started``."""
+        await self._dispatch.notify_async(
+            "jobkit_run_started", {"run": run}, extension=run.extension, run=run.id
+        )
+
+    async def run_finished(self, run: Run) -> None:
+        """``jobkit_run_finished``."""
+        await self._dispatch.notify_async(
+            "jobkit_run_finished", {"run": run}, extension=run.extension, run=run.id
+        )
+
+    def run_context(self, run: Run, ctx: JobContext, *, threaded: bool = False) -> RunContext:
+        """``jobkit_run_context``: the wrappers of one attempt, to be entered in its task.
+
+        With *threaded* the plain ones are left for ``in_thread()``, entered in the job's thread.
+        """
+        given = {"run": run, "ctx": ctx}
+        return RunContext(self._dispatch, given, extension=run.extension, run=run.id, threaded=threaded)
+
+    def result_sinks(self, config: Config) -> list[Provided[Sink]]:
+        """``jobkit_result_sinks``; whether each has what a sink needs is for the delivery to say."""
+        return self._dispatch.gather(
+            "jobkit_result_sinks", {"config": config}, checks.having("a sink", "emit")
+        )
+
+    def plugin_error(self, error: PluginFailure) -> None:
+        """``jobkit_plugin_error``."""
+        self._dispatch.notify("jobkit_plugin_error", {"error": error})
+
+    # -- where people look ------------------------------------------------------------------------------
+
+    def terminal_summary(self, terminal: Terminal, runs: Sequence[RunRecord], config: Config) -> None:
+        """``jobkit_terminal_summary``."""
+        given = {"terminal": terminal, "runs": runs, "config": config}
+        self._dispatch.call("jobkit_terminal_summary", lambda _: given)
+
+    def web_panels(self, config: Config) -> list[Provided[Panel]]:
+        """``jobkit_web_panels``."""
+        return self._dispatch.gather("jobkit_web_panels", {"config": config}, checks.panel)
+
+
+def _kind(error: BaseException) -> str:
+    return type(error).__name__

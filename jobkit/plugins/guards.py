@@ -1,0 +1,68 @@
+"""What tells a plugin's failure from the end of the program, and from a cancellation that is meant."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from typing import Any
+
+import anyio
+
+from jobkit.plugins.failures import NonsenseError
+from jobkit.sanitising import bounded, repr_of
+
+#: What a plugin may raise without harming anybody else. KeyboardInterrupt and cancellation pass.
+CAUGHT = (Exception, SystemExit, BaseExceptionGroup, GeneratorExit)
+
+
+def is_ours_to_pass(error: BaseException) -> bool:
+    """Whether *error* ends more than the plugin that it came from."""
+    if isinstance(error, BaseExceptionGroup):
+        return any(is_ours_to_pass(each) for each in error.exceptions)
+    if isinstance(error, (Exception, SystemExit, GeneratorExit)):
+        return False
+    if isinstance(error, KeyboardInterrupt):
+        return True
+    return _is_cancellation(error) and being_cancelled()
+
+
+def _is_cancellation(error: BaseException) -> bool:
+    try:
+        return isinstance(error, anyio.get_cancelled_exc_class())
+    except Exception:  # outside of any event loop nothing is a cancellation
+        return False
+
+
+def being_cancelled() -> bool:
+    """Whether somebody has cancelled the current task: else a plugin raised a cancellation of its own."""
+    if anyio.current_effective_deadline() <= anyio.current_time():
+        return True
+    asyncio = sys.modules.get("asyncio")
+    if asyncio is None:
+        return False
+    try:
+        task = asyncio.current_task()
+    except RuntimeError:  # trio runs here
+        return False
+    return task is not None and bool(task.cancelling())
+
+
+def expect_nothing(answer: Any) -> None:
+    """Raise NonsenseError for an answer where none is expected."""
+    refuse_awaitable(answer)
+    if answer is not None:
+        raise NonsenseError(f"it returned {bounded(repr_of(answer), 80)}, and nothing is expected")
+
+
+def refuse_awaitable(answer: Any) -> None:
+    """Raise NonsenseError for what would have to be awaited; a coroutine is closed, so nobody is warned."""
+    if inspect.iscoroutine(answer):
+        answer.close()
+    elif not inspect.isawaitable(answer):
+        return
+    raise NonsenseError("it returned something to be awaited, and this hook is synchronous")
+
+
+def wrong(answer: Any, expected: str) -> NonsenseError:
+    """The error for an *answer* that is not what was *expected*."""
+    return NonsenseError(f"it gave {bounded(repr_of(answer), 80)}, and {expected} is expected")
