@@ -10,10 +10,9 @@ import os
 import stat
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import ClassVar, Final
 
-from jobkit.exceptions import StoreError, StoreUnavailable
-from jobkit.stores.sqlite.errors import forbidden
+from jobkit.exceptions import JobkitError, StoreError, StoreUnavailable
 from jobkit.stores.sqlite.mounts import network_file_system
 
 STATE_FOLDER: Final = ".jobkit"
@@ -26,7 +25,16 @@ class Location:
     """The place of one database.
 
     *path* is absolute. Inside *root* every folder on the way is judged, elsewhere only the last.
+    Other databases than the run store have a class of their own, which says what they are called.
     """
+
+    #: What lies here, the setting that names the place, and what whoever may write here could do.
+    thing: ClassVar[str] = "the run store"
+    setting: ClassVar[str] = "[scheduler] store"
+    harm: ClassVar[str] = "could forge runs"
+    example: ClassVar[str] = "sqlite:///.jobkit/jobkit.db"
+    #: Whether an empty file has lost what it held: jobkit never leaves an empty run store.
+    empty_is_lost: ClassVar[bool] = True
 
     path: Path
     root: Path
@@ -89,11 +97,10 @@ class Location:
 
     def _make_folder(self) -> None:
         if not self.folder.parent.is_dir():
-            raise StoreError(
-                f"the folder {self.folder.parent} for the run store does not exist",
-                code="JK611",
-                path=self.path,
-                help=f"create it (mkdir -p {self.folder.parent}) or change [scheduler] store",
+            raise self.error(
+                "JK611",
+                f"the folder {self.folder.parent} for {self.thing} does not exist",
+                f"create it (mkdir -p {self.folder.parent}) or change {self.setting}",
             )
         self._check_permissions(self.folder.parent)
         try:
@@ -107,25 +114,23 @@ class Location:
         except OSError as error:
             raise self.refused(error) from error
         if not is_folder:
-            raise StoreError(
-                f"{self.folder} is not a folder, so the run store cannot lie in it",
-                code="JK611",
-                path=self.path,
-                help="move that file aside or change [scheduler] store",
+            raise self.error(
+                "JK611",
+                f"{self.folder} is not a folder, so {self.thing} cannot lie in it",
+                f"move that file aside or change {self.setting}",
             )
         kind = None if self.allow_network else network_file_system(self.folder.resolve())
         if kind is not None:
-            raise StoreError(
-                f"the run store {self.shown} lies on a network file system ({kind}), where SQLite can"
+            raise self.error(
+                "JK610",
+                f"{self.thing} {self.shown} lies on a network file system ({kind}), where SQLite can"
                 " lose data",
-                code="JK610",
-                path=self.path,
-                help="put it on a local disk, use PostgreSQL, or add ?allow-network-fs=1 to its address"
+                "put it on a local disk, use PostgreSQL, or add ?allow-network-fs=1 to its address"
                 " if only one host ever uses it",
             )
         self._check_permissions(self.folder)
         if for_writing and not os.access(self.folder, os.W_OK | os.X_OK):
-            raise forbidden(self.shown, self.path, f"its folder {self.folder} is read-only for this user")
+            raise self._forbidden(f"its folder {self.folder} is read-only for this user")
 
     def _check_permissions(self, folder: Path) -> None:
         """Refuse folders that any user of the machine may change: they could swap the database."""
@@ -152,38 +157,34 @@ class Location:
             raise self._linked(self.path)
         if not stat.S_ISREG(found.st_mode):
             what = "a folder" if stat.S_ISDIR(found.st_mode) else "not a regular file"
-            raise StoreError(
-                f"{self.shown} is {what}, so the run store cannot be kept in it",
-                code="JK611",
-                path=self.path,
-                help="name a file in [scheduler] store, such as sqlite:///.jobkit/jobkit.db",
+            raise self.error(
+                "JK611",
+                f"{self.shown} is {what}, so {self.thing} cannot be kept in it",
+                f"name a file in {self.setting}, such as {self.example}",
             )
         if found.st_mode & _OTHERS_WRITE and not self.trust_permissions and os.name != "nt":
-            raise self._unsafe(f"the run store {self.shown} can be written to by every user", self.path)
-        if found.st_size == 0:
-            # jobkit never leaves an empty file, so something else emptied it.
-            raise StoreError(
-                f"the run store {self.shown} is empty: what it held is gone",
-                code="JK606",
-                path=self.path,
-                help="put a backup in its place; if it never held anything, delete it",
+            raise self._unsafe(f"{self.thing} {self.shown} can be written to by every user", self.path)
+        if found.st_size == 0 and self.empty_is_lost:
+            raise self.error(
+                "JK606",
+                f"{self.thing} {self.shown} is empty: what it held is gone",
+                "put a backup in its place; if it never held anything, delete it",
             )
         wanted = os.R_OK | os.W_OK if for_writing else os.R_OK
         if not os.access(self.path, wanted):
             lacks = "written to" if os.access(self.path, os.R_OK) else "read"
-            raise forbidden(self.shown, self.path, f"the file cannot be {lacks} by this user")
+            raise self._forbidden(f"the file cannot be {lacks} by this user")
 
     def _check_leftovers(self) -> None:
-        """A journal without its database holds the newest runs of a database that is elsewhere."""
+        """A journal without its database holds what was last written to a database that is elsewhere."""
         for ending in ("-wal", "-journal"):
             beside = self._look(self.companion(ending))
             if beside is not None and beside.st_size > 0:
                 journal = self.companion(ending)
-                raise StoreError(
-                    f"the run store {self.shown} is missing, but its journal {journal.name} is there",
-                    code="JK606",
-                    path=self.path,
-                    help=f"put the database back, or delete {journal.name} to start with an empty one",
+                raise self.error(
+                    "JK606",
+                    f"{self.thing} {self.shown} is missing, but its journal {journal.name} is there",
+                    f"put the database back, or delete {journal.name} to start with an empty one",
                 )
 
     def _look(self, path: Path) -> os.stat_result | None:
@@ -194,32 +195,42 @@ class Location:
         except OSError as error:
             raise self.refused(error) from error
 
-    def refused(self, error: OSError) -> StoreError:
-        """The store's error for what the system said about folder or file."""
+    def refused(self, error: OSError) -> JobkitError:
+        """The error for what the system said about folder or file."""
         reason = error.strerror or type(error).__name__
         if isinstance(error, PermissionError):
-            return forbidden(self.shown, self.path, reason)
+            return self._forbidden(reason)
         if isinstance(error, FileNotFoundError | NotADirectoryError | FileExistsError):
-            return StoreError(
-                f"the folder of the run store {self.shown} cannot be used: {reason}",
-                code="JK611",
-                path=self.path,
-                help=f"create {self.folder} or change [scheduler] store",
+            return self.error(
+                "JK611",
+                f"the folder of {self.thing} {self.shown} cannot be used: {reason}",
+                f"create {self.folder} or change {self.setting}",
             )
-        return StoreUnavailable(
-            f"the run store {self.shown} cannot be reached: {reason}",
-            code="JK614",
-            path=self.path,
-            help=f"look at the disk that holds {self.folder}",
+        return self.error(
+            "JK614",
+            f"{self.thing} {self.shown} cannot be reached: {reason}",
+            f"look at the disk that holds {self.folder}",
         )
 
-    def _linked(self, path: Path) -> StoreError:
-        return StoreError(
-            f"{path.name}, of the run store, is a symbolic link, and those are not followed",
-            code="JK613",
-            path=path,
-            help="name the file that it points to in [scheduler] store",
+    def error(self, code: str, message: str, help: str, path: Path | None = None) -> JobkitError:
+        """What is raised about this place: a StoreError, for the run store."""
+        kind = StoreUnavailable if code == "JK614" else StoreError
+        return kind(message, code=code, path=path or self.path, help=help)
+
+    def _forbidden(self, reason: str) -> JobkitError:
+        return self.error(
+            "JK612",
+            f"no permission to use {self.thing} {self.shown}: {reason}",
+            f"run as the user who owns it, or let this user write to {self.folder} and the files in it",
         )
 
-    def _unsafe(self, what: str, path: Path) -> StoreError:
-        return StoreError(f"{what}, who could forge runs", code="JK613", path=path, help=f"chmod o-w {path}")
+    def _linked(self, path: Path) -> JobkitError:
+        return self.error(
+            "JK613",
+            f"{path.name}, of {self.thing}, is a symbolic link, and those are not followed",
+            f"name the file that it points to in {self.setting}",
+            path,
+        )
+
+    def _unsafe(self, what: str, path: Path) -> JobkitError:
+        return self.error("JK613", f"{what}, who {self.harm}", f"chmod o-w {path}", path)
