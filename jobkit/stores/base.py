@@ -40,6 +40,7 @@ from jobkit.records import (
     TickSpan,
 )
 from jobkit.statuses import RunStatus, Trigger
+from jobkit.stores.outbox import OutboxStore
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,8 +174,12 @@ class SchemaStatus:
     details: Mapping[str, Any] = field(default_factory=dict)
 
 
-class Store(Protocol):
-    """Where runs are kept. See the head of this file for the rules that hold for all methods."""
+class Store(OutboxStore, Protocol):
+    """Where runs are kept. See the head of this file for the rules that hold for all methods.
+
+    Whatever ends a run (``finish``, or ``settle`` of one that is lost) writes its entries into the
+    outbox in the same transaction; see :mod:`jobkit.stores.outbox`.
+    """
 
     @property
     def url(self) -> str:
@@ -264,8 +269,8 @@ class Store(Protocol):
         """End the attempt and the run with *outcome*, under the fence of *lease*.
 
         None if it was fenced: then the run, if it is still there, keeps what it has, and *outcome* as
-        its late outcome. The same finish again is the same finish. A pinned run that waits for its
-        next attempt can be finished too; its attempts stay as they ended.
+        its late outcome. The same finish again is the same finish, and nothing waits twice. A pinned
+        run that waits for its next attempt can be finished too; its attempts stay as they ended.
         """
         ...
 
@@ -322,9 +327,10 @@ class Store(Protocol):
     # -- upkeep ---------------------------------------------------------------------------------
 
     async def prune(self, before: datetime) -> int:
-        """Delete finished runs (their attempts and lines too) that were queued and finished before *before*;
-        how many.
+        """Delete finished runs (their attempts, lines and dead letters too) that were queued and finished
+        before *before*; how many.
 
+        Runs that wait for a sink stay until they were delivered or given up, or the sink was removed.
         It may work in portions, so that others can write meanwhile; a cancelled call keeps what it did.
         """
         ...

@@ -12,6 +12,7 @@ from jobkit.records import AttemptRecord, LogLine, RunRecord
 from jobkit.statuses import RunStatus
 from jobkit.stores import values
 from jobkit.stores.base import Lease, NewRun, Outcome, RunQuery
+from jobkit.stores.kept_outbox import KeptOutbox
 from jobkit.stores.plain import clean_text
 
 
@@ -37,6 +38,7 @@ class Kept:
     project: str
     runs: dict[str, Held] = field(default_factory=dict)
     last_number: int = 0
+    outbox: KeptOutbox = field(default_factory=KeptOutbox)
     lock: threading.RLock = field(default_factory=threading.RLock)
 
 

@@ -8,14 +8,11 @@ from __future__ import annotations
 
 import bisect
 import copy
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from types import TracebackType
 from typing import Final, Self
-
-import anyio.lowlevel
 
 from jobkit.clock import SystemClock
 from jobkit.processes import ProcessIdentity
@@ -43,12 +40,13 @@ from jobkit.stores.kept import (
     queued,
     selected,
 )
+from jobkit.stores.memory_outbox import MemoryOutbox
 from jobkit.stores.paging import read_position, write_position
 from jobkit.stores.plain import clean_text
-from jobkit.stores.refusals import id_taken, not_found, not_open, open_already, other_project
+from jobkit.stores.refusals import id_taken, not_found, open_already, other_project
 
 
-class MemoryStore:
+class MemoryStore(MemoryOutbox):
     """Runs in memory; they stay when the store is closed, and go with the object.
 
     *now* is its clock. Stores that are given the same *kept* hold the same runs.
@@ -60,10 +58,8 @@ class MemoryStore:
     def __init__(
         self, *, project: str, now: Callable[[], datetime] | None = None, kept: Kept | None = None
     ) -> None:
+        super().__init__(Kept(project) if kept is None else kept, SystemClock().now if now is None else now)
         self._project = project
-        self._now = SystemClock().now if now is None else now
-        self._kept = Kept(project) if kept is None else kept
-        self._open = False
 
     async def __aenter__(self) -> Self:
         if self._open:
@@ -144,6 +140,7 @@ class MemoryStore:
             if held is not None:
                 end_attempt(held, lease.attempt, outcome)
                 end_run(held, outcome)
+                self._put_out(held.record)
                 return given(held.record)
             held = self._same(lease.run_id)
             if held is None:
@@ -179,6 +176,7 @@ class MemoryStore:
                 held.change(status=RunStatus.QUEUED)
             else:
                 held.change(status=RunStatus.LOST, finished_at=at, message=message)
+                self._put_out(held.record)
             held.lease = None
             held.fence += 1
             return given(held.record)
@@ -256,9 +254,11 @@ class MemoryStore:
                 and held.record.finished_at < before
                 and held.record.queued_at is not None
                 and held.record.queued_at < before
+                and not self._kept.outbox.waits(run_id)
             ]
             for run_id in old:
                 del self._kept.runs[run_id]
+            self._kept.outbox.forget(old)
             return len(old)
 
     # -- the rules, each in one place -----------------------------------------------------------
@@ -332,18 +332,3 @@ class MemoryStore:
 
     def _newest_first(self) -> list[RunRecord]:
         return sorted((held.record for held in self._kept.runs.values()), key=newest_key)
-
-    def _exactly_now(self) -> datetime:
-        return values.from_micros(values.to_micros(self._now()))
-
-    async def _turn(self) -> AbstractContextManager[None]:
-        """A cancellation takes effect here, before anything was done."""
-        await anyio.lowlevel.checkpoint()
-        return self._lock()
-
-    @contextmanager
-    def _lock(self) -> Iterator[None]:
-        if not self._open:
-            raise not_open()
-        with self._kept.lock:
-            yield

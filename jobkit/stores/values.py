@@ -16,13 +16,17 @@ from typing import Any, Final
 
 from jobkit.processes import ProcessIdentity
 from jobkit.records import Progress, RunFailure
+from jobkit.sanitising import shorten
 from jobkit.statuses import RunStatus
 from jobkit.stores.base import Lease, Outcome
+from jobkit.stores.outbox import ERROR_LIMIT, FORGOTTEN_AFTER
 from jobkit.stores.plain import clean_text, dump, plain
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
 _LARGEST: Final = 2**63 - 1
+
+FORGOTTEN_MICROS: Final = FORGOTTEN_AFTER // _MICROSECOND
 
 
 def to_micros(instant: datetime) -> int:
@@ -47,8 +51,18 @@ def duration_micros(duration: timedelta) -> int:
     return duration // _MICROSECOND
 
 
+def clean_duration(duration: timedelta) -> timedelta:
+    """*duration* within 64 bits of microseconds, which is what databases hold."""
+    return timedelta(microseconds=clean_count(duration_micros(duration)))
+
+
 def optional_text(text: str | None) -> str | None:
     return None if text is None else clean_text(text)
+
+
+def brief_error(text: str | None) -> str | None:
+    """What is kept of the error of a sink, or of an entry."""
+    return None if text is None else clean_text(shorten(text, ERROR_LIMIT))
 
 
 def clean_count(number: int) -> int:

@@ -3,6 +3,9 @@
 A migration that was released never changes: a store remembers the checksum of each one that it was
 given and refuses to go on when the text differs, because then nobody knows what its tables look
 like. To change tables, add a file with the next number.
+
+A line ``-- Readers do without it.`` says that a store which lacks the migration can still be read: what
+reads the tables that it makes finds nothing where they are missing.
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ from typing import Final
 from jobkit.exceptions import StoreError
 
 _FOLDER: Final = Path(__file__).parent
+_OPTIONAL: Final = "-- Readers do without it."
 _NAME: Final = re.compile(r"([0-9]{4})_[a-z0-9_]+", re.ASCII)
 
 
@@ -28,6 +32,7 @@ class Migration:
     name: str
     sql: str
     checksum: str
+    needed_to_read: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +52,8 @@ def migrations_of(folder: Path) -> tuple[Migration, ...]:
         if match is None or int(match[1]) != number:
             raise ValueError(f"{path.name} should be called {number:04}_what_it_does.sql")
         sql = path.read_text(encoding="utf-8")
-        found.append(Migration(number, path.stem, sql, checksum(sql)))
+        needed = _OPTIONAL not in sql.splitlines()
+        found.append(Migration(number, path.stem, sql, checksum(sql), needed_to_read=needed))
     return tuple(found)
 
 

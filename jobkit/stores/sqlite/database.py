@@ -208,15 +208,16 @@ class Database:
             connection = self._connect_reader()
             try:
                 rest = schema.lacking(connection, self.location) if self.location.exists() else ()
-                if not rest:
+                missed = [step for step in rest if step.needed_to_read]
+                if not missed:
                     schema.check_project(connection, self.location, self._project)
             finally:
                 connection.close()
         except sqlite3.Error as error:
             raise self._explain(error) from error
-        if rest:
+        if missed:
             raise StoreError(
-                f"the run store {self.location.shown} lacks migration {rest[0].name}, and it is only read",
+                f"the run store {self.location.shown} lacks migration {missed[0].name}, and it is only read",
                 code="JK609",
                 path=self.location.path,
                 help="run `jobkit db upgrade` as a user who may write to it",

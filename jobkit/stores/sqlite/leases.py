@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Final
 
 from jobkit.stores.base import Lease, Outcome
+from jobkit.stores.sqlite import outbox
 from jobkit.stores.sqlite.rows import ENDED, LEASE, OUTCOME, RUN, Row, ended_values
 from jobkit.stores.sqlite.runs import Now, by_id
 from jobkit.stores.values import duration_micros, encode_outcome, lost_message, optional_micros, to_micros
@@ -78,12 +79,12 @@ def renew(connection: sqlite3.Connection, leases: Sequence[Lease], now: Now) -> 
     )
 
 
-def finish(connection: sqlite3.Connection, lease: Lease, outcome: Row, late: Outcome) -> Row | None:
+def finish(connection: sqlite3.Connection, lease: Lease, outcome: Row, late: Outcome, now: Now) -> Row | None:
     """End the run, and with it its last attempt, with *outcome*, of ``OUTCOME``. A row of ``RUN``; None if
     *lease* was fenced, and *late* is kept."""
     held = _key(lease)
     if connection.execute(_FINISH, (*outcome, *held)).rowcount:
-        return by_id(connection, lease.run_id)
+        return _ended(connection, lease, to_micros(now()))
     row: Row | None = connection.execute(_FINISHED_BEFORE, held).fetchone()
     if row is None:
         connection.execute(_KEEP_LATE, (encode_outcome(late), lease.run_id))
@@ -111,10 +112,17 @@ def settle(
     message = lost_message(lease, dead=dead)
     if retry_at is None or pinned:
         connection.execute(_LOSE, (at, message, *held))
-    else:
-        connection.execute(_END_ATTEMPT, ("lost", at, None, None, message, None, *held))
-        connection.execute(_TRY_AGAIN, (optional_micros(retry_at), *held))
+        return _ended(connection, lease, at)
+    connection.execute(_END_ATTEMPT, ("lost", at, None, None, message, None, *held))
+    connection.execute(_TRY_AGAIN, (optional_micros(retry_at), *held))
     return by_id(connection, lease.run_id)
+
+
+def _ended(connection: sqlite3.Connection, lease: Lease, at: int) -> Row:
+    """The row of ``RUN`` of a run that has just ended; from now on it waits for the sinks."""
+    row = by_id(connection, lease.run_id)
+    outbox.add(connection, row[0], at)
+    return row
 
 
 def set_progress(connection: sqlite3.Connection, lease: Lease, progress: str) -> None:

@@ -9,8 +9,10 @@ from typing import Any, Final
 from jobkit.records import AttemptRecord, LogLine, RunRecord, TickSpan
 from jobkit.statuses import RunStatus, Trigger
 from jobkit.stores.base import Lease, LeaseRequest, NewRun, OpenLease, Outcome
+from jobkit.stores.outbox import DeadLetter, OutboxEntry, OutboxVerdict, SinkState
 from jobkit.stores.plain import clean_text
 from jobkit.stores.values import (
+    brief_error,
     clean_count,
     decode,
     decode_failure,
@@ -43,6 +45,15 @@ LEASE: Final = "id, fence, attempt, lease_owner, node, lease_duration, lease_pin
 ATTEMPT: Final = "number, status, started_at, finished_at, duration_ms, node, reason, message, error"
 
 LINE: Final = "sequence, at, level, event, attempt, source, fields"
+
+# These two of a table named `found`, joined with its run.
+ENTRY: Final = "found.id, sink, runs.id, number, job, added_at, failures, found.not_before, found.error"
+
+DEAD_LETTER: Final = (
+    "found.id, sink, runs.id, number, job, added_at, died_at, failures, found.reason, found.error"
+)
+
+SINK: Final = "name, max_age, seen_at, failures, suspended_until, error, delivered_at, lease_owner"
 
 _STATUSES: Final = {status.value: status for status in RunStatus}
 _TRIGGERS: Final = {trigger.value: trigger for trigger in Trigger}
@@ -151,6 +162,57 @@ def log_line(row: Row) -> LogLine:
     )
 
 
+def outbox_entry(row: Row) -> OutboxEntry:
+    """The entry of a row of ``ENTRY``."""
+    id_, sink, run_id, number, job, added_at, failures, not_before, error = row
+    return OutboxEntry(
+        id=id_,
+        sink=sink,
+        run_id=run_id,
+        number=number,
+        job=job,
+        added_at=from_micros(added_at),
+        failures=failures,
+        not_before=optional_instant(not_before),
+        error=error,
+    )
+
+
+def dead_letter(row: Row) -> DeadLetter:
+    """The dead letter of a row of ``DEAD_LETTER``."""
+    id_, sink, run_id, number, job, added_at, died_at, failures, reason, error = row
+    return DeadLetter(
+        id=id_,
+        sink=sink,
+        run_id=run_id,
+        number=number,
+        job=job,
+        added_at=from_micros(added_at),
+        died_at=from_micros(died_at),
+        failures=failures,
+        reason=reason,
+        error=error,
+    )
+
+
+def sink_state(row: Row) -> SinkState:
+    """The sink of a row of ``SINK``, how many wait, since when, and how many are dead."""
+    name, max_age, seen_at, failures, suspended, error, delivered_at, owner, waiting, oldest, dead = row
+    return SinkState(
+        name=name,
+        waiting=waiting,
+        oldest=optional_instant(oldest),
+        dead=dead,
+        failures=failures,
+        suspended_until=optional_instant(suspended),
+        error=error,
+        delivered_at=optional_instant(delivered_at),
+        owner=None if owner is None else decode_owner(owner),
+        seen_at=from_micros(seen_at),
+        max_age=timedelta(microseconds=max_age),
+    )
+
+
 # -- and back: what callers hand over, encoded in their own task --------------------------------------
 
 
@@ -239,4 +301,16 @@ def line_values(line: LogLine) -> Row:
         line.attempt,
         clean_text(line.source),
         encode(line.fields),
+    )
+
+
+def verdict_values(verdict: OutboxVerdict) -> Row:
+    """``VERDICT``: the entry's id, kind, error, reason, not_before, and what it adds to the failures."""
+    return (
+        clean_count(verdict.entry_id),
+        verdict.kind,
+        brief_error(verdict.error),
+        verdict.reason,
+        optional_micros(verdict.not_before),
+        int(verdict.failure),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -13,6 +13,7 @@ from typing import Self
 import anyio.to_thread
 
 from jobkit.clock import SystemClock
+from jobkit.processes import ProcessIdentity
 from jobkit.records import AttemptRecord, LogLine, Progress, RunRecord
 from jobkit.stores.base import (
     Lease,
@@ -24,15 +25,32 @@ from jobkit.stores.base import (
     RunQuery,
     SchemaStatus,
 )
+from jobkit.stores.outbox import (
+    DeadLetter,
+    OutboxEntry,
+    OutboxVerdict,
+    SinkLease,
+    SinkRegistration,
+    SinkState,
+    check_limit,
+)
 from jobkit.stores.paging import write_position
 from jobkit.stores.plain import clean_text
-from jobkit.stores.sqlite import history, leases, lines, rows, runs, schema, upkeep
+from jobkit.stores.sqlite import history, leases, lines, outbox, rows, runs, schema, upkeep
 from jobkit.stores.sqlite.database import Database
 from jobkit.stores.sqlite.location import Location
 from jobkit.stores.values import (
+    brief_error,
+    clean_count,
+    clean_duration,
     decode_outcome,
+    decode_owner,
+    duration_micros,
+    encode_owner,
     encode_progress,
+    from_micros,
     optional_micros,
+    optional_text,
     to_micros,
 )
 
@@ -143,7 +161,9 @@ class SqliteStore:
         return await self._database.write(work)
 
     async def finish(self, lease: Lease, outcome: Outcome) -> RunRecord | None:
-        work = partial(leases.finish, lease=lease, outcome=rows.outcome_values(outcome), late=outcome)
+        work = partial(
+            leases.finish, lease=lease, outcome=rows.outcome_values(outcome), late=outcome, now=self._now
+        )
         row = await self._database.write(work)
         return None if row is None else rows.run_record(row)
 
@@ -196,6 +216,88 @@ class SqliteStore:
         work = partial(lines.read, run_id=clean_text(run_id), after=after, limit=limit)
         return [rows.log_line(row) for row in await self._database.read(work)]
 
+    # -- the outbox -----------------------------------------------------------------------------
+
+    async def register_sinks(self, sinks: Iterable[SinkRegistration]) -> None:
+        values = [(clean_text(sink.name), duration_micros(clean_duration(sink.max_age))) for sink in sinks]
+        if values:
+            await self._database.write(partial(outbox.register, sinks=values, now=self._now))
+
+    async def take_sink(
+        self,
+        name: str,
+        owner: ProcessIdentity,
+        duration: timedelta,
+        *,
+        dead: Callable[[ProcessIdentity], bool] | None = None,
+    ) -> SinkLease | None:
+        name, mine, of_dead = clean_text(name), encode_owner(owner), None
+        # Whether its owner lives is the caller's code, and not asked while the database is locked.
+        found = await self._database.read(partial(outbox.holder, name=name))
+        if found is not None and found[1] not in (None, mine) and found[2] > to_micros(self._now()):
+            if dead is None or not dead(decode_owner(found[1])):
+                return None
+            of_dead = found[0]
+        work = partial(
+            outbox.take,
+            name=name,
+            owner=mine,
+            duration=duration_micros(duration),
+            dead=of_dead,
+            now=self._now,
+        )
+        taken = await self._database.write(work)
+        return None if taken is None else SinkLease(name, owner, taken[0], from_micros(taken[1]))
+
+    async def release_sink(self, lease: SinkLease) -> None:
+        await self._database.write(
+            partial(outbox.release, name=clean_text(lease.sink), fence=clean_count(lease.fence))
+        )
+
+    async def outbox(self, sink: str, *, after: int = 0, limit: int = 100) -> list[OutboxEntry]:
+        check_limit(limit)
+        work = partial(outbox.waiting, sink=clean_text(sink), after=clean_count(after), limit=limit)
+        return [rows.outbox_entry(row) for row in await self._database.read(work)]
+
+    async def settle_outbox(
+        self,
+        lease: SinkLease,
+        verdicts: Sequence[OutboxVerdict],
+        *,
+        failures: int,
+        suspended_until: datetime | None,
+        error: str | None,
+    ) -> bool:
+        work = partial(
+            outbox.settle,
+            name=clean_text(lease.sink),
+            fence=clean_count(lease.fence),
+            standing=(clean_count(failures), optional_micros(suspended_until), brief_error(error)),
+            verdicts=[rows.verdict_values(verdict) for verdict in verdicts],
+            now=self._now,
+        )
+        return await self._database.write(work)
+
+    async def sinks(self) -> list[SinkState]:
+        return [rows.sink_state(row) for row in await self._database.read(outbox.states)]
+
+    async def remove_sink(self, name: str) -> bool:
+        return await self._database.write(partial(outbox.remove, name=clean_text(name)))
+
+    async def dead_letters(
+        self, *, sink: str | None = None, after: int = 0, limit: int = 100
+    ) -> list[DeadLetter]:
+        check_limit(limit)
+        work = partial(outbox.letters, sink=optional_text(sink), after=clean_count(after), limit=limit)
+        return [rows.dead_letter(row) for row in await self._database.read(work)]
+
+    async def replay(self, *, sink: str | None = None, ids: Iterable[int] | None = None) -> int:
+        work = partial(outbox.replay, sink=optional_text(sink), ids=_counts(ids), now=self._now)
+        return await self._database.write(work)
+
+    async def drop_dead_letters(self, *, sink: str | None = None, ids: Iterable[int] | None = None) -> int:
+        return await self._database.write(partial(outbox.drop, sink=optional_text(sink), ids=_counts(ids)))
+
     # -- upkeep ---------------------------------------------------------------------------------
 
     async def prune(self, before: datetime) -> int:
@@ -204,3 +306,7 @@ class SqliteStore:
         while some := await self._database.write(portion):
             deleted += some
         return deleted
+
+
+def _counts(ids: Iterable[int] | None) -> list[int] | None:
+    return None if ids is None else [clean_count(number) for number in ids]
