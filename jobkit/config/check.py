@@ -68,6 +68,27 @@ def nearest(word: str, known: Collection[str]) -> str | None:
     return next(iter(difflib.get_close_matches(word.lower()[:128], known, n=1)), None)
 
 
+def named(path: Path) -> str:
+    """How a message names what stands at *path*: ``[scheduler] store``, ``[jobs.x] retries.delay``.
+
+    Items of lists are counted from 0: ``[plugins.x] targets.1.url``.
+    """
+    depth = 2 if path[0] in ("jobs", "plugins") else 1
+    table = ".".join(bounded(str(key), 80) for key in path[:depth])
+    rest = ".".join(bounded(str(key), 80) for key in path[depth:])
+    return f"[{table}] {rest}" if rest else f"[{table}]"
+
+
+def unknown_key(path: Path, known: Collection[str], origin: Origin, hint: str | None = None) -> ConfigError:
+    """The error for a key at *path* that does not exist; *known* are those that do, *hint* knows better."""
+    key = str(path[-1])
+    if hint is None:
+        close = nearest(key, known)
+        there_are = f"there are {', '.join(known)}" if known else "there are no keys at all"
+        hint = f"did you mean `{close}`?" if close is not None else there_are
+    return config_error("JK204", f"{named(path[:-1])} has no key `{bounded(key, 80)}`", origin, hint)
+
+
 def config_error(code: str, message: str, origin: Origin, help: str | None = None) -> ConfigError:
     """A ConfigError about what stands at *origin*; a variable or option is named in the message."""
     if origin.path is None and origin.name is not None:
@@ -99,7 +120,7 @@ class _Check:
         refused: set[Path] = set()
         for path, what in unusable_values(dict(data)):
             refused.add(path)
-            self._add("JK206", f"{_named(path)}: {what}", path)
+            self._add("JK206", f"{named(path)}: {what}", path)
         for name, table in data.items():
             if name not in TABLES:
                 self._unknown_table(name)
@@ -157,7 +178,7 @@ class _Check:
 
     def _unknown_option(self, path: Path, option: str) -> None:
         if option in OPTIONS:
-            self._add("JK204", f"{_named(path)}: it can only be given in code", path, "remove it here")
+            self._add("JK204", f"{named(path)}: it can only be given in code", path, "remove it here")
             return
         close = nearest_option(option)
         hint = f"did you mean `{close}`?" if close in _JOB_OPTIONS else None
@@ -185,7 +206,7 @@ class _Check:
     def _is_table(self, value: Any, path: Path) -> bool:
         if isinstance(value, Mapping):
             return True
-        self._add("JK205", f"{_named(path)}: a table is expected, not {kind_of(value)}", path)
+        self._add("JK205", f"{named(path)}: a table is expected, not {kind_of(value)}", path)
         return False
 
     def _decode(self, decoder: _Decoder, value: Any, path: Path, *, values_too: bool) -> None:
@@ -195,7 +216,7 @@ class _Check:
             if isinstance(error, TypeError) or values_too:
                 code = "JK205" if isinstance(error, TypeError) else "JK206"
                 why = refusal(error, decoder.type, expanded=self._expanded)
-                self._add(code, f"{_named(path)}: {why}", path)
+                self._add(code, f"{named(path)}: {why}", path)
 
     def _unknown_table(self, name: str) -> None:
         shown = bounded(name, 80)
@@ -212,21 +233,10 @@ class _Check:
         self._add("JK204", f"there is no table [{shown}]", (name,), hint)
 
     def _unknown_key(self, path: Path, known: Collection[str], hint: str | None = None) -> None:
-        close = nearest(str(path[-1]), known)
-        if hint is None:
-            hint = f"did you mean `{close}`?" if close is not None else f"there are {', '.join(known)}"
-        self._add("JK204", f"{_named(path[:-1])} has no key `{bounded(str(path[-1]), 80)}`", path, hint)
+        self._errors.append(unknown_key(path, known, self._origin_of(path), hint))
 
     def _add(self, code: str, message: str, path: Path, help: str | None = None) -> None:
         self._errors.append(config_error(code, message, self._origin_of(path), help))
-
-
-def _named(path: Path) -> str:
-    """How a message names what stands at *path*: ``[scheduler] store``, ``[jobs.x] retries.delay``."""
-    depth = 2 if path[0] in ("jobs", "plugins") else 1
-    table = ".".join(bounded(str(key), 80) for key in path[:depth])
-    rest = ".".join(bounded(str(key), 80) for key in path[depth:])
-    return f"[{table}] {rest}" if rest else f"[{table}]"
 
 
 def _homes(key: str) -> Iterator[str]:

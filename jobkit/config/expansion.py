@@ -9,13 +9,15 @@ from typing import Any
 
 from jobkit.config.layers import Setting
 from jobkit.exceptions import ConfigError
+from jobkit.origin import Origin
 from jobkit.sanitising import bounded
 
 # `$${` stands for `${` itself. A brace that is not closed is a mistake, not text.
 _VARIABLE = re.compile(r"\$\$\{|\$\{(?P<name>[^}]*)(?P<end>\}?)")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-# What the environment or the command line says was expanded by a shell, if anybody wanted that.
-_TAKEN_AS_THEY_ARE = ("variable", "command-line")
+# What the environment or the command line says was expanded by a shell, if anybody wanted that; code has
+# better ways.
+_TAKEN_AS_THEY_ARE = ("variable", "command-line", "code")
 
 
 class Expansion:
@@ -34,7 +36,7 @@ class Expansion:
         if setting.parts is not None:
             parts = {key: self.expand(part) for key, part in setting.parts.items()}
             return replace(setting, parts=parts)
-        if setting.origin.layer in _TAKEN_AS_THEY_ARE or not holds_variable(setting.stack[-1].value):
+        if not expands_variables(setting.origin) or not holds_variable(setting.stack[-1].value):
             return setting
         return replace(setting, expanded=self._value(setting.stack[-1].value, setting))
 
@@ -71,6 +73,11 @@ class Expansion:
         origin = setting.origin
         message = f"{setting.name}: {what}"
         self.errors.append(ConfigError(message, code="JK208", path=origin.path, line=origin.line, help=help))
+
+
+def expands_variables(origin: Origin) -> bool:
+    """Whether a ``${NAME}`` at *origin* stands for a variable: in files, and nowhere else."""
+    return origin.layer not in _TAKEN_AS_THEY_ARE
 
 
 def holds_variable(value: Any) -> bool:

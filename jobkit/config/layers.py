@@ -17,15 +17,25 @@ from jobkit.redaction import MASK, looks_secret, redact
 
 #: Keys from the top to one setting.
 Path = tuple[str, ...]
+#: The same, with the numbers of items where lists are on the way.
+DeepPath = tuple[str | int, ...]
+
+_Places = tuple[tuple[DeepPath, Origin], ...]
 
 _VARIABLE = re.compile(r"(?<!\$)\$\{[^}]*\}")
 
 
 class Statement(NamedTuple):
-    """What one layer says: *value* as it is written there, variables not expanded."""
+    """What one layer says: *value* as it is written there, variables not expanded.
+
+    *written* is the text that a variable has, of which *value* is one reading. *inside* has the origins of
+    what stands in a list, where they are others than *origin*.
+    """
 
     value: Any
     origin: Origin
+    written: str | None = None
+    inside: _Places = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,12 +100,41 @@ class Setting:
 NOTHING = Setting("", (Statement({}, DEFAULT),), {})
 
 
-def layer(name: str, value: Any, origin_of: Callable[[Path], Origin], path: Path = ()) -> Setting:
-    """One layer as a tree: *value* is what it says under *name*, *origin_of* gives the place of a path."""
+def layer(
+    name: str,
+    value: Any,
+    origin_of: Callable[[DeepPath], Origin],
+    path: Path = (),
+    written: str | None = None,
+) -> Setting:
+    """One layer as a tree: *value* is what it says under *name*, *origin_of* gives the place of a path.
+
+    *written* is the text of a variable, where there is only one value.
+    """
     parts = None
     if isinstance(value, Mapping):
-        parts = {key: layer(key, item, origin_of, (*path, key)) for key, item in value.items()}
-    return Setting(name, (Statement(value, origin_of(path)),), parts)
+        parts = {key: layer(key, item, origin_of, (*path, key), written) for key, item in value.items()}
+        written = None
+    origin = origin_of(path)
+    return Setting(name, (Statement(value, origin, written, _inside(value, origin, origin_of, path)),), parts)
+
+
+def _inside(value: Any, around: Origin, origin_of: Callable[[DeepPath], Origin], path: DeepPath) -> _Places:
+    """The origins of what stands in the list *value*, each with the way that leads there from the list."""
+    if not isinstance(value, list):
+        return ()
+    found: list[tuple[DeepPath, Origin]] = []
+    waiting: list[tuple[DeepPath, Any]] = [((number,), item) for number, item in enumerate(value)]
+    while waiting:
+        below, item = waiting.pop()
+        origin = origin_of((*path, *below))
+        if origin != around:
+            found.append((below, origin))
+        if isinstance(item, Mapping):
+            waiting += [((*below, key), one) for key, one in item.items()]
+        elif isinstance(item, list):
+            waiting += [((*below, number), one) for number, one in enumerate(item)]
+    return tuple(found)
 
 
 def overlay(lower: Setting, upper: Setting) -> Setting:

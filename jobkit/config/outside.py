@@ -45,7 +45,7 @@ def variable_layers(
         for target in _targets(path, below):
             data = nested(target, _value(variables[name], _decoder(target)))
             errors += check("variable", data, always(origin))
-            yield layer("", data, always(origin))
+            yield layer("", data, always(origin), written=variables[name])
 
 
 def option_layers(options: Mapping[str, Any], errors: list[ConfigError]) -> Iterator[Setting]:

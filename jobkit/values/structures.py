@@ -126,10 +126,14 @@ class ModelKind:
 
 @dataclass(frozen=True, slots=True)
 class ConstrainedKind:
-    """A kind whose values msgspec checks further (``Annotated[int, msgspec.Meta(ge=1)]``)."""
+    """A kind whose values msgspec checks further (``Annotated[int, msgspec.Meta(ge=1)]``).
+
+    *check* raises ValueError for a value that breaks one of *constraints*, the ``Meta`` objects.
+    """
 
     inner: Kind
     check: Callable[[Any], Any]
+    constraints: tuple[Any, ...] = ()
 
     @property
     def label(self) -> str:

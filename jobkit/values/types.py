@@ -10,6 +10,7 @@ import types
 import typing
 from collections.abc import Callable
 from enum import Enum
+from pathlib import PurePath
 from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
 
 from jobkit.annotations import (
@@ -54,6 +55,14 @@ def kind_for(annotation: Any) -> Kind:
     except TypeError:  # an annotation need not be hashable: Annotated[int, [1]]
         known = None
     return known or _Reading().kind(annotation)
+
+
+def fields_of(struct: type) -> StructureKind:
+    """The fields of a msgspec struct; TypeError if values of one cannot be written in TOML or JSON.
+
+    A tag is left out of account: it says which struct is meant, and that is known.
+    """
+    return _Reading().structure(struct)
 
 
 def is_plain_value(annotation: Any) -> bool:
@@ -154,7 +163,10 @@ class _Reading:
             base = Secret
         inner = self.kind(base)
         constraints = tuple(item for item in metadata if _is_constraint(item))
-        return ConstrainedKind(inner, _checker(constraints)) if constraints else inner
+        if not constraints:
+            return inner
+        _check_meaning(base, constraints)
+        return ConstrainedKind(inner, _checker(constraints), constraints)
 
     def _union(self, members: tuple[Any, ...]) -> Kind:
         rest = [member for member in members if member not in (None, types.NoneType)]
@@ -179,6 +191,12 @@ class _Reading:
 
         if kind.__struct_config__.tag is not None or kind.__struct_config__.array_like:
             return ModelKind(kind, lambda value: msgspec.convert(value, kind), msgspec.to_builtins)
+        return self.structure(kind)
+
+    def structure(self, kind: Any) -> StructureKind:
+        """The fields of a msgspec struct, whatever tag it has."""
+        import msgspec
+
         structure = self._started(kind)
         hints = self._hints(kind)
         for item in msgspec.structs.fields(kind):
@@ -243,12 +261,26 @@ def _is_constraint(item: object) -> bool:
     return type(item).__module__ == "msgspec" and type(item).__name__ == "Meta"
 
 
+def _check_meaning(base: Any, constraints: tuple[Any, ...]) -> None:
+    """Raise TypeError for constraints that say nothing about values of *base*, as a length of numbers."""
+    import msgspec
+
+    written = str if isinstance(base, type) and issubclass(base, str | PurePath) else base
+    try:
+        msgspec.inspect.type_info(operator.getitem(Annotated, (written, *constraints)))
+    except TypeError as error:
+        reason = str(error).partition(" - type ")[0]
+        raise TypeError(f"the constraints of {text_of_annotation(base)}: {reason}") from None
+
+
 def _checker(constraints: tuple[Any, ...]) -> Callable[[Any], Any]:
     """A function that raises ValueError for a value that breaks one of msgspec's *constraints*."""
 
     def check(value: Any) -> Any:
         import msgspec
 
+        if isinstance(value, str | PurePath):  # to msgspec a Secret, or a path, is an object like any other
+            value = str.__str__(value) if isinstance(value, str) else str(value)
         return msgspec.convert(value, operator.getitem(Annotated, (type(value), *constraints)))
 
     return check
