@@ -7,7 +7,8 @@
     ├── ConfigError                             a configuration file, variable or option
     ├── ScheduleError(ValueError)               schedule text
     ├── ServiceError                            a service could not be opened or closed
-    │   └── ServiceNotFound(LookupError)        nothing provides it
+    │   ├── ServiceNotFound(LookupError)        nothing provides it
+    │   └── DatabaseError                       the database service ``db``
     ├── RunError                                a run could not be started
     │   ├── ParameterError(ValueError)          a job parameter
     │   ├── RunRefused                          overlap, admission, protected environment
@@ -157,6 +158,12 @@ class ServiceNotFound(ServiceError, LookupError):
     """Nothing provides the service that was asked for."""
 
     default_code = "JK402"
+
+
+class DatabaseError(ServiceError):
+    """The database of the service ``db`` cannot be used, or not in this way."""
+
+    default_code = "JK418"
 
 
 class RunError(JobkitError):
