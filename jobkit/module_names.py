@@ -36,6 +36,18 @@ def is_job_file(name: str) -> bool:
     return name.endswith(SUFFIX) and name[0] not in "_.#" and name != "conftest.py"
 
 
+def is_other_file(name: str) -> bool:
+    """Whether a file called *name* in a ``jobs`` folder may be one of a kind that only a plugin knows."""
+    return not name.endswith(SUFFIX) and name[0] not in "_.#"
+
+
+def name_in_jobs(name: str) -> str:
+    """The last part of what stands for the module of a job file called *name*: no two files have the same."""
+    if name.endswith(SUFFIX):
+        return as_part(name.removesuffix(SUFFIX))
+    return as_part(name) if "." in name else f"{as_part(name)}%"
+
+
 def spelt_alike(name: str, other: str) -> bool:
     """Whether Python reads both as the same identifier: it normalises names in source, disks do not."""
     import unicodedata

@@ -48,7 +48,8 @@ class Collecting:
     *accepts* is False for a helper (``_helpers.py``, a package's ``__init__``): it may be imported
     by job files, and a registration in it is an error at that line. *pending* holds decorators
     ``@submit_job(...)`` that have not been applied to anything yet. *kinds* are the kinds of schedules
-    that the loading project knows, None for the built-in ones.
+    that the loading project knows, None for the built-in ones. *line* is set while a plugin registers what
+    stands in a file that is no Python: the line in that file.
     """
 
     module: str
@@ -57,6 +58,7 @@ class Collecting:
     registrations: list[Registration] = field(default_factory=list)
     pending: dict[int, Registration] = field(default_factory=dict)
     kinds: Sequence[ScheduleKind] | None = None
+    line: int | None = None
 
 
 class _Stack(threading.local):
@@ -88,3 +90,21 @@ def collecting(
         yield item
     finally:
         _stack.items.remove(item)
+
+
+@contextmanager
+def at_line(line: int) -> Iterator[None]:
+    """For ``jobkit_collect_file``: what is registered meanwhile stands in line *line* of the collected file.
+
+    Lines count from 1; without it a registration is said to stand in line 1. Anywhere else it does nothing.
+    """
+    collected = current()
+    before = collected.line if collected is not None else None
+    if collected is None or before is None:
+        yield
+        return
+    collected.line = max(1, int(line))
+    try:
+        yield
+    finally:
+        collected.line = before

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["submit_job", "to_spec"]
 
 _keys = itertools.count()
+_LOADER = "jobkit.collection.loader"
 
 
 class _Executable(Protocol):
@@ -137,12 +138,14 @@ def _place_by_stack(caller: FrameType, collecting: Collecting) -> _Place:
     """The call is made in a function: whose body is executing decides, and its line is shown.
 
     That body may be of a module which the loader did not load, on its way in because a job file
-    imports it. Nothing in it is a job file's own.
+    imports it. Nothing in it is a job file's own. A plugin that collects a file says the line itself.
     """
-    line = None
+    line = collecting.line
     frame: FrameType | None = caller
     while frame is not None:
         names = frame.f_globals
+        if names.get("__name__") == _LOADER:
+            break  # what called the loader has no part in this file
         ours = names.get("__name__") == collecting.module
         if ours and line is None:
             line = frame.f_lineno
@@ -254,6 +257,9 @@ def _times(options: Mapping[str, Any], place: _Place) -> Schedule | None:
             kinds=BUILTIN_KINDS if kinds is None else kinds,
         )
     except ScheduleError as error:
+        if error.code == "JK315" or (error.code == "JK312" and getattr(kinds, "absent", ())):
+            # A plugin is to blame, not the file: the job alone is listed with the error, when it is read again.
+            return None
         option = "timezone" if error.code == "JK309" else "schedule"
         message = f"`{option}` of job {options['name']}: {error.message}"
         raise wrong(message, error.code, place, error.help, job=options["name"]) from None

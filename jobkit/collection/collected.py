@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,7 +33,8 @@ class Collected:
     """The jobs of a project as its code has them, by name, and everything that was wrong.
 
     A job that cannot run is among *jobs*, with its ``error``. *complete* is False if only the file of one
-    job was imported; then *errors* are those that the last full collection found.
+    job was imported; then *errors* are those that the last full collection found. *gone* are names of jobs
+    that a plugin has taken away, or given another name, and the plugin.
     """
 
     jobs: dict[str, JobSpec]
@@ -41,3 +42,4 @@ class Collected:
     warnings: list[JobkitError]
     files: list[CollectedFile]
     complete: bool = True
+    gone: dict[str, str] = field(default_factory=dict)

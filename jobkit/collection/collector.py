@@ -13,14 +13,17 @@ from jobkit.collection.claims import Claim, remembered, settle
 from jobkit.collection.collected import Collected, CollectedFile
 from jobkit.collection.importing import Guard
 from jobkit.collection.memory import Memory
+from jobkit.collection.plugged import Plugged
 from jobkit.collection.streams import KEPT
 from jobkit.collection.suspects import Suspects
 from jobkit.collection.walk import JobFile, walk
 from jobkit.exceptions import CollectionError, JobkitError
+from jobkit.module_names import SUFFIX
 
 if TYPE_CHECKING:
     from jobkit.config import Config
     from jobkit.job import JobSpec
+    from jobkit.plugins.registry import PluginRegistry
     from jobkit.redaction import Redactor
     from jobkit.registration import Collecting
     from jobkit.schedules.base import ScheduleKind
@@ -36,17 +39,20 @@ def collect(
     *,
     kinds: Sequence[ScheduleKind] | None = None,
     plugins: str = "",
+    registry: PluginRegistry | None = None,
     remember: bool = True,
 ) -> Collected:
     """Import every job file of the project and take down what it registers.
 
     Attaches the project if it is not attached. *kinds* are the kinds of schedules that are known (None:
-    the built-in ones). *plugins* is a text that differs whenever other plugins take part; with *remember*
-    False nothing is written below the root. Raises KeyboardInterrupt if the user stops it, and nothing for
-    what is wrong with a file. One call at a time in a process.
+    the built-in ones), *registry* holds the plugins. *plugins* is a text that differs whenever other plugins
+    take part; with *remember* False nothing is written below the root. Raises KeyboardInterrupt if the user
+    stops it, PluginError for a plugin that fails and must not, and nothing for what is wrong with a file.
+    One call at a time in a process.
     """
-    collection = _Collection(config, kinds, remember)
-    memory = Memory(config, plugins) if remember else None
+    plugged = Plugged(registry, config) if registry is not None else None
+    collection = _Collection(config, kinds, plugged, remember)
+    memory = Memory(config, _key(plugins, plugged)) if remember else None
     return collection.everything(memory)
 
 
@@ -56,32 +62,52 @@ def collect_job(
     *,
     kinds: Sequence[ScheduleKind] | None = None,
     plugins: str = "",
+    registry: PluginRegistry | None = None,
     remember: bool = True,
 ) -> Collected | None:
     """Import only the file that registers the job *name*, and what it imports; otherwise as :func:`collect`.
 
-    None if the index does not know for certain which file that is: then collect everything.
+    None if the index does not know for certain which file that is, or a plugin wants to see other jobs before
+    it says what becomes of this one: then collect everything.
     """
-    memory = Memory(config, plugins)
-    if memory.file_of(name) is None:
+    plugged = Plugged(registry, config) if registry is not None else None
+    memory = Memory(config, _key(plugins, plugged))
+    known = memory.file_of(name)
+    if known is None or (plugged is not None and plugged.modifies(known.extension)):
         return None
-    return _Collection(config, kinds, remember).one(name, memory)
+    return _Collection(config, kinds, plugged, remember).one(name, memory)
+
+
+def _key(plugins: str, plugged: Plugged | None) -> str:
+    return "\0".join((plugins, *(plugged.settings() if plugged is not None else ())))
 
 
 class _Collection:
-    def __init__(self, config: Config, kinds: Sequence[ScheduleKind] | None, remember: bool) -> None:
+    def __init__(
+        self,
+        config: Config,
+        kinds: Sequence[ScheduleKind] | None,
+        plugged: Plugged | None,
+        remember: bool,
+    ) -> None:
         self._finder = attach(config)
+        self._plugged = plugged
+        self._kinds = kinds
         self._finder.executed.kinds = kinds
         self._finder.look_again()
         self._config = config
         self._root = config.root
         self._remember = remember
         self._limit = config.project.import_timeout.total_seconds() or None
-        self._found = walk(self._finder.extensions, self._finder.permissions)
+        choice = plugged if plugged is not None and plugged.chooses else None
+        self._found = walk(self._finder.extensions, self._finder.permissions, choice)
+        self._finder.forced |= self._found.forced
         self._files: list[CollectedFile] = []
         self._claims: list[Claim] = []
         self._errors: list[CollectionError] = []
         self._warnings: list[JobkitError] = []
+        #: Files that a plugin has failed at, and nobody took.
+        self._failed: list[CollectionError] = []
 
     def everything(self, memory: Memory | None) -> Collected:
         """Collect all files."""
@@ -89,14 +115,16 @@ class _Collection:
         jobs, twice = settle(self._claims, self._root)
         self._errors += [*self._found.errors, *twice]
         self._warnings += self._found.warnings
+        jobs, gone = self._modified(jobs)
         self._report_settings()
+        self._report_left_out(memory)
         errors, warnings = _in_order(self._errors), _in_order(self._warnings)
         if memory is not None:
             for known, error in memory.jobs_of_broken(errors):
                 error.jobs = tuple(dict.fromkeys((*error.jobs, known.name)))
                 jobs.setdefault(known.name, remembered(known, self._root, error))
             memory.keep(self._found, self._claims, errors)
-        return Collected(dict(sorted(jobs.items())), errors, warnings, self._files)
+        return Collected(dict(sorted(jobs.items())), errors, warnings, self._files, gone=gone)
 
     def one(self, name: str, memory: Memory) -> Collected | None:
         """Collect the file that the index names for the job *name*."""
@@ -105,7 +133,7 @@ class _Collection:
             return None
         self._import([file])
         jobs, twice = settle(self._claims, self._root)
-        if name not in jobs or twice or self._errors:
+        if name not in jobs or twice or self._errors or self._failed:
             return None
         if self._remember:
             memory.settle(self._found)
@@ -121,14 +149,19 @@ class _Collection:
         ):
             for file in files:
                 self._import_one(guard, file)
+        if self._plugged is not None and self._plugged.reports:
+            for done in self._files:
+                self._plugged.report(done)
 
     def _import_one(self, guard: Guard, file: JobFile) -> None:
         bodies = self._finder.executed.bodies
-        if file.module in bodies:  # another file has imported it
+        asks = self._plugged is not None and self._plugged.others
+        # Another file may have imported it. What a plugin has collected has a line.
+        if file.module in bodies and (not asks or bodies[file.module].line is not None):
             self._file_done(guard, file, bodies[file.module], None, 0.0)
             return
         started = time.perf_counter()
-        raised = guard.run(self._finder.load, file.module)
+        raised = guard.run(self._take_or_load, file) if asks else guard.run(self._finder.load, file.module)
         seconds = time.perf_counter() - started
         if guard.interrupted:
             raise KeyboardInterrupt
@@ -140,6 +173,18 @@ class _Collection:
             self._warn(file.path, "JK158", message, help)
         self._file_done(guard, file, bodies.get(file.module), raised, seconds)
 
+    def _take_or_load(self, file: JobFile) -> None:
+        plugged = self._plugged
+        if plugged is not None:
+            before = plugged.failures()
+            if plugged.take(self._finder, file):
+                return
+            trouble = plugged.trouble(file.path, before)
+            if trouble is not None:
+                self._failed.append(trouble)
+        if file.path.endswith(SUFFIX):
+            self._finder.load(file.module)
+
     def _file_done(
         self,
         guard: Guard,
@@ -148,6 +193,8 @@ class _Collection:
         raised: BaseException | None,
         seconds: float,
     ) -> None:
+        if body is None and raised is None:
+            return  # no Python, and nobody's
         printed = self._redactor.show(guard.printed, 4 * KEPT) if seconds and guard.printed else ""
         specs: list[JobSpec] = []
         if raised is None and body is not None:
@@ -161,6 +208,8 @@ class _Collection:
             self._errors.append(error)
         elif not specs:
             help = "call submit_job in it; if it only helps other files, let its name start with `_`"
+            if body is not None and body.line is not None:
+                help = "the plugin that collects it finds no job in it; let its name start with `_`, or move it"
             self._warn(path, "JK163", "the file registers no job", help)
         self._claims += [Claim(file.path, spec) for spec in specs]
         names = tuple(spec.name for spec in specs)
@@ -197,6 +246,31 @@ class _Collection:
         return CollectionError(
             f"{type(raised).__name__} was raised, and it cannot be asked why", code="JK101", path=file.path
         )
+
+    # -- what plugins make of it ------------------------------------------------------------------------
+
+    def _modified(self, jobs: dict[str, JobSpec]) -> tuple[dict[str, JobSpec], dict[str, str]]:
+        """The jobs after plugins have changed them, and names that are gone. Broken ones are not shown."""
+        if self._plugged is None or not self._plugged.modifies():
+            return jobs, {}
+        broken = {name: spec for name, spec in jobs.items() if spec.error is not None}
+        whole = [spec for spec in jobs.values() if spec.error is None]
+        changes = self._plugged.modify(whole, broken, self._kinds)
+        paths = {file.module: file.path for file in self._found.files}
+        self._claims = [claim for claim in self._claims if claim.spec.name in broken]
+        self._claims += [Claim(paths[spec.module], spec) for spec in changes.jobs]
+        return broken | {spec.name: spec for spec in changes.jobs}, changes.gone
+
+    def _report_left_out(self, memory: Memory | None) -> None:
+        """Files that are nobody's because of plugins: errors if they had jobs, which then are listed so."""
+        whole = {claim.path for claim in self._claims}
+        for error in self._failed:
+            path = str(error.path)
+            if path not in whole:
+                known = memory is not None and memory.knows(path)
+                (self._errors if known else self._warnings).append(error)
+        if memory is not None and self._plugged is not None:
+            self._errors += memory.left_behind(self._found, self._plugged.absent)
 
     # -- what is said -----------------------------------------------------------------------------------
 

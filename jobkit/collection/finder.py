@@ -57,6 +57,8 @@ class ExtensionFinder:
         self.permissions = Permissions(root, trust=trust)
         self.executed = Executed()
         self.refused: dict[str, CollectionError] = {}
+        #: Paths of job files that their names would have kept from being some.
+        self.forced: set[str] = set()
         self.pythonpath = PythonPath(root, pythonpath, self.permissions)
         #: What another process has to be told to make the same finder.
         self.settings = {
@@ -91,7 +93,7 @@ class ExtensionFinder:
         if name in (".", "..") or os.sep in name or "\0" in name:
             return None
         file = f"{name}{SUFFIX}"
-        accepts = _is_jobs(parent) and is_job_file(file)
+        accepts = _is_jobs(parent) and (is_job_file(file) or f"{above}{os.sep}{file}" in self.forced)
         found = (
             (self._file(fullname, above, file, accepts=True) if accepts else None)
             or self._package(fullname, os.path.join(above, name))

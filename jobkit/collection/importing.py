@@ -188,7 +188,9 @@ class _Signals:
             # The file catches what is raised and goes on. It cannot catch what comes while it does so:
             # strike again within microseconds, at another instant each time.
             signal.setitimer(signal.ITIMER_REAL, 2e-6 + time.perf_counter_ns() % 38 * 1e-6, _REPEAT)
-        raise KeyboardInterrupt if self._guard.interrupted else ImportLimit
+        if self._guard.interrupted:
+            raise KeyboardInterrupt
+        raise ImportLimit("the time for importing one file is over: `[project] import_timeout`")
 
     def _on_interrupt(self, number: int, frame: FrameType | None) -> None:
         before = self._before[signal.SIGINT]

@@ -88,6 +88,29 @@ class Executed:
             if self.watch is not None and outside is not None:
                 self.watch(outside)
 
+    def collect(self, name: str, path: str, take: Callable[[Collecting], bool]) -> bool:
+        """Let *take* register what stands in the file *path*, which is not imported; whether it has.
+
+        *name* takes the place of the module's. When it has not, or raises, nothing is registered.
+        """
+        collected = Collecting(name, _path(path), kinds=self.kinds, line=1)
+        outside, self._thread.path = self._thread.path, path
+        if self.watch is not None:
+            self.watch(path)
+        stack = bodies()
+        depth = len(stack)
+        try:
+            stack.append(collected)
+            taken = take(collected)
+            del stack[depth:]
+            if taken:
+                _check_complete(collected)
+                self.bodies[name] = collected
+            return taken
+        finally:
+            del stack[depth:]
+            self._thread.path = outside
+
     def forget(self, names: list[str]) -> None:
         """Remove modules as if they had never been imported."""
         for name in names:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jobkit.collection.claims import TWICE, Claim
@@ -22,6 +23,7 @@ from jobkit.collection.index import (
 )
 from jobkit.collection.walk import Found, JobFile
 from jobkit.exceptions import CollectionError, relative_to
+from jobkit.module_names import is_job_file
 
 if TYPE_CHECKING:
     from jobkit.config import Config
@@ -86,6 +88,26 @@ class Memory:
                 path = path.rpartition(os.sep)[0]
             if path:
                 yield known, broken[path]
+
+    def knows(self, path: str) -> bool:
+        """Whether the file *path* had jobs when everything was last collected."""
+        shown = relative_to(Path(path), self._root)
+        return self._index is not None and any(job.path == shown for job in self._index.jobs)
+
+    def left_behind(self, found: Found, absent: Sequence[str]) -> Iterator[CollectionError]:
+        """Errors of files that had jobs, are there, and were not looked at: *absent* plugins may be why."""
+        if self._index is None or not absent:
+            return
+        seen = {file.path for file in found.files}
+        for path in dict.fromkeys(job.path for job in self._index.jobs):
+            full = os.path.join(self._root, path)
+            if full not in seen and not is_job_file(os.path.basename(path)) and os.path.isfile(full):
+                yield CollectionError(
+                    f"a plugin collected this file, and none does now; left out are {', '.join(absent)}",
+                    code="JK170",
+                    path=full,
+                    help="`jobkit plugins` says why; mend the plugin, or delete the file",
+                )
 
     def keep(self, found: Found, claims: Iterable[Claim], errors: Sequence[CollectionError]) -> None:
         """Write the index anew after everything was collected."""

@@ -1,7 +1,7 @@
 """Executing the files of a project that are plugins: ``hooks/*.py``, and the ``hooks.py`` of extensions.
 
-They get what job files get: the same names and rules for imports, the same refusal of files that everybody may
-write to, a time limit, and a process that is afterwards as it was.
+They get what job files get: the same names and rules for imports, the same refusal of files that everybody
+may write to, a time limit, and a process that is afterwards as it was.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ def plugin_file_importer(
 ) -> Callable[[Path, str], ModuleType]:
     """What imports the file at a path as the module of a name, for the project of *config*.
 
-    Attaches the project if it is not attached. What is returned raises CollectionError, with the place in the
-    file and the reason, for whatever the file does, and KeyboardInterrupt if the user stops it; *warn* is told
-    of what works and should not be. With *remember* False nothing is written below the root. Belongs to one
-    thread; there is a time limit in the main thread only.
+    Attaches the project if it is not attached. What is returned raises CollectionError, with the place in
+    the file and the reason, for whatever the file does, and KeyboardInterrupt if the user stops it; *warn* is
+    told of what works and should not be. With *remember* False nothing is written below the root. Belongs to
+    one thread; there is a time limit in the main thread only.
     """
     return _Importer(config, warn or _nobody, remember)
 

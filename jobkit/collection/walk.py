@@ -1,5 +1,7 @@
 """Which files are job files: ``extensions/<extension>/jobs/<file>.py``, and nothing deeper.
 
+Plugins have a say: they skip files, force some, and know of other kinds of files.
+
 Entries are looked at before anything is opened: a FIFO would wait for a writer for ever. What stands there
 in its own right comes before links to it, wherever they lie, so that a second path to a file is never taken
 for the first. The order of the result is that of the names.
@@ -11,10 +13,19 @@ import os
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from jobkit.collection.permissions import Permissions
 from jobkit.exceptions import CollectionError
-from jobkit.module_names import EXTENSIONS, JOBS, SUFFIX, as_part, is_job_file
+from jobkit.module_names import (
+    EXTENSIONS,
+    JOBS,
+    SUFFIX,
+    as_part,
+    is_job_file,
+    is_other_file,
+    name_in_jobs,
+)
 
 #: More job files than this are not collected.
 MOST_FILES = 100_000
@@ -27,6 +38,16 @@ _KINDS = {
     stat.S_IFBLK: "a device",
     stat.S_IFDIR: "a folder",
 }
+
+
+class Choice(Protocol):
+    """What plugins say about files. *others*: whether files that are no Python are of interest to any."""
+
+    @property
+    def others(self) -> bool: ...
+
+    def ignore(self, path: str, extension: str) -> bool | None:
+        """True to skip the file, False to collect it whatever it is called, None for no opinion."""
 
 
 @dataclass(slots=True)
@@ -50,16 +71,19 @@ class Found:
     warnings: list[CollectionError] = field(default_factory=list)
     #: The folder of each extension by its name, those without jobs too.
     extensions: dict[str, str] = field(default_factory=dict)
+    #: Paths of files whose names would have kept them from being job files.
+    forced: set[str] = field(default_factory=set)
 
 
-def walk(extensions: str, permissions: Permissions) -> Found:
+def walk(extensions: str, permissions: Permissions, choice: Choice | None = None) -> Found:
     """Find the job files below the folder *extensions* (absolute); nothing is opened or imported."""
-    return _Walk(extensions, permissions).found
+    return _Walk(extensions, permissions, choice).found
 
 
 class _Walk:
-    def __init__(self, extensions: str, permissions: Permissions) -> None:
+    def __init__(self, extensions: str, permissions: Permissions, choice: Choice | None) -> None:
         self.found = Found()
+        self._choice = choice
         self._permissions = permissions
         self._seen: dict[tuple[int, int], str] = {}
         self._linked_folders: list[tuple[str, str]] = []
@@ -119,8 +143,22 @@ class _Walk:
     def _jobs(self, extension: str, jobs: str) -> None:
         if self._may_enter(jobs):
             for entry in self._entries(jobs):
-                if is_job_file(entry.name):
+                by_name = is_job_file(entry.name)
+                if by_name if self._choice is None else self._is_wanted(extension, entry, by_name):
                     self._entry(extension, entry)
+
+    def _is_wanted(self, extension: str, entry: os.DirEntry[str], by_name: bool) -> bool:
+        """Whether *entry* is a job file after plugins were asked; what is no file they are not asked about."""
+        choice = self._choice
+        python = entry.name.endswith(SUFFIX)
+        if choice is None or not (python or choice.others) or not _is_file(entry):
+            return by_name
+        said = choice.ignore(entry.path, extension)
+        if said is None:
+            return by_name or (choice.others and is_other_file(entry.name))
+        if not said and python and not by_name:
+            self.found.forced.add(entry.path)
+        return not said
 
     def _may_enter(self, folder: str) -> bool:
         error = self._permissions.folder(folder)
@@ -185,7 +223,7 @@ class _Walk:
         if error is not None:
             self.found.errors.append(error)
         elif len(self.found.files) < MOST_FILES:
-            module = f"{EXTENSIONS}.{as_part(extension)}.{JOBS}.{as_part(entry.name.removesuffix(SUFFIX))}"
+            module = f"{EXTENSIONS}.{as_part(extension)}.{JOBS}.{name_in_jobs(entry.name)}"
             self.found.files.append(
                 JobFile(extension, module, entry.path, status.st_size, status.st_mtime_ns, status.st_ino)
             )
@@ -236,3 +274,10 @@ class _Walk:
 
     def _warn(self, path: str, code: str, message: str, help: str | None = None) -> None:
         self.found.warnings.append(CollectionError(message, code=code, path=path, help=help))
+
+
+def _is_file(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_file()
+    except OSError:
+        return False

@@ -7,9 +7,9 @@ not scheduled.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jobkit.config.check import as_one, refusal
 from jobkit.config.expansion import holds_variable
@@ -23,16 +23,20 @@ from jobkit.options import OPTIONS
 from jobkit.origin import Origin
 from jobkit.retry import Retry
 
+if TYPE_CHECKING:
+    from jobkit.schedules.base import ScheduleKind
+
 #: The layers that belong to the operators: what they say literally is their consent.
 _OPERATORS = frozenset(("config", "environment-file", "overrides", "variable"))
 
 
-def apply(spec: JobSpec, config: Config) -> JobSpec:
+def apply(spec: JobSpec, config: Config, kinds: Sequence[ScheduleKind] | None = None) -> JobSpec:
     """*spec* with its ``[jobs.NAME]`` laid over it, key by key, and its schedule read.
 
     Never raises for what configuration says: a value that is not accepted – and schedule text that is
     not, wherever it was written – gives ``spec.with_error(...)``, an error with the line of the value.
-    An error that the job has already is kept.
+    An error that the job has already is kept. *kinds* are the kinds of schedules that are known (None: the
+    built-in ones).
     """
     changes: dict[str, Any] = {}
     origins: dict[str, Origin] = {}
@@ -51,7 +55,8 @@ def apply(spec: JobSpec, config: Config) -> JobSpec:
     merged = replace(spec, **changes, origins={**spec.origins, **origins})
     if merged.error is None and errors:
         return merged.with_error(as_one(errors))
-    return _with_times(merged, config, reread=not origins.keys().isdisjoint(("schedule", "timezone")))
+    reread = not origins.keys().isdisjoint(("schedule", "timezone"))
+    return _with_times(merged, config, kinds, reread=reread)
 
 
 def enabled_by_operators(config: Config, name: str) -> bool:
@@ -159,17 +164,21 @@ def _to_blame(setting: Setting) -> Setting:
     return leaves[0] if len(leaves) == 1 else setting
 
 
-def _with_times(spec: JobSpec, config: Config, *, reread: bool) -> JobSpec:
+def _with_times(
+    spec: JobSpec, config: Config, kinds: Sequence[ScheduleKind] | None, *, reread: bool
+) -> JobSpec:
     """*spec* with its schedule read, in its own zone or the scheduler's."""
     if spec.error is not None or (spec.times is not None and not reread):
         return spec
     if not spec.schedule:
         return replace(spec, times=None)
-    from jobkit.schedules import parse_schedule
+    from jobkit.schedules import BUILTIN_KINDS, parse_schedule
 
     zone = spec.timezone or config.scheduler.timezone
+    known = BUILTIN_KINDS if kinds is None else kinds
     try:
-        return replace(spec, times=parse_schedule(spec.schedule, timezone=zone, name=spec.name))
+        times = parse_schedule(spec.schedule, timezone=zone, name=spec.name, kinds=known)
+        return replace(spec, times=times)
     except ScheduleError as error:
         return replace(spec, times=None).with_error(_placed(error, spec))
 

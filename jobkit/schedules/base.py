@@ -7,7 +7,7 @@ Datetimes exist at the edges only: aware ones in, aware UTC ones out.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final, Protocol, runtime_checkable
@@ -174,12 +174,14 @@ class ScheduleKind:
     *prefix* is the first word of such text (``every``), or a sign that it starts with (``@``);
     *matches* replaces that test where a prefix is not enough. *parse* takes text, zone and name
     and returns a schedule, or raises ScheduleError. *description* completes "a schedule is …".
+    *plugin* is set by whoever takes a plugin's kind in: the name of the plugin.
     """
 
     prefix: str
     parse: Callable[[str, str, str], Schedule]
     description: str
     matches: Callable[[str], bool] | None = None
+    plugin: str = ""
 
     def accepts(self, text: str) -> bool:
         """Whether *text*, which is not blank, is written in this way."""
@@ -188,3 +190,20 @@ class ScheduleKind:
         if not self.prefix.isalnum():
             return text.lstrip().startswith(self.prefix)
         return text.split(None, 1)[0].lower() == self.prefix.lower()
+
+
+class Kinds(tuple[ScheduleKind, ...]):
+    """The kinds of schedules that a project knows, in the order in which they are tried.
+
+    ``absent`` are plugins that take no part although they were meant to, each with the reason: a word that
+    no kind begins with may be theirs.
+    """
+
+    absent: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, kinds: Iterable[ScheduleKind], absent: Iterable[str] = ()) -> Kinds:
+        """The *kinds*, and the plugins that are *absent*."""
+        made = cls(kinds)
+        made.absent = tuple(absent)
+        return made

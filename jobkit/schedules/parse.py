@@ -9,7 +9,7 @@ from typing import Final
 from jobkit.exceptions import ScheduleError
 from jobkit.schedules.aliases import ALIAS, ALIASES
 from jobkit.schedules.at import AT
-from jobkit.schedules.base import Schedule, ScheduleKind
+from jobkit.schedules.base import Kinds, Schedule, ScheduleKind
 from jobkit.schedules.cron import CronSchedule
 from jobkit.schedules.every import EVERY
 from jobkit.schedules.reading import LONGEST, printable
@@ -103,9 +103,15 @@ def _unknown_word(text: str, kinds: Sequence[ScheduleKind]) -> ScheduleError:
     word = text.split(maxsplit=1)[0]
     written = [*(kind.prefix for kind in kinds if kind.prefix.isalnum()), *ALIASES]
     near = closest(word, written)
-    described = "; ".join(kind.description for kind in kinds)
-    fix = f"did you mean `{near}`?" if near else f"a schedule is {described}"
+    fix = f"did you mean `{near}`?" if near else f"a schedule is {'; '.join(map(_described, kinds))}"
+    absent = kinds.absent if isinstance(kinds, Kinds) else ()
+    if absent:
+        fix += f"; or it is the word of a plugin that is left out: {', '.join(absent)}"
     return refused("JK312", f"`{shown(word)}` begins no kind of schedule: `{shown(text)}`", fix)
+
+
+def _described(kind: ScheduleKind) -> str:
+    return f"{kind.description} (plugin {kind.plugin})" if kind.plugin else kind.description
 
 
 def _broken(text: str, why: str) -> ScheduleError:
