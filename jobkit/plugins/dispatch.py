@@ -59,10 +59,14 @@ class Dispatch:
         for item in self.implementations(hook):
             self.call_one(item, given(item.plugin))
 
-    def call_one(self, item: Implementation, given: Given) -> bool:
-        """The same for one implementation; whether it went well."""
+    def call_one(
+        self, item: Implementation, given: Given, judge: Callable[[], object] | None = None
+    ) -> bool:
+        """The same for one implementation; whether it went well. *judge* raises for what it has done wrong."""
         try:
             answer = self._plainly(item, given)
+            if judge is not None:
+                judge()
         except BaseException as error:
             if is_ours_to_pass(error):
                 raise
@@ -81,11 +85,23 @@ class Dispatch:
         return found
 
     def first(
-        self, hook: str, given: Given, check: Callable[[Any], T], *, extension: str | None = None
+        self,
+        hook: str,
+        given: Given,
+        check: Callable[[Any], T],
+        *,
+        extension: str | None = None,
+        begin: Callable[[], object] | None = None,
+        answers: tuple[type[JobkitError], ...] = (),
     ) -> Provided[T] | None:
-        """The first answer that is not None; a failure is none. A StoreError passes: it is an answer too."""
+        """The first answer that is not None; a failure is none.
+
+        *begin* is called before each implementation. Errors in *answers* pass: they are answers to the user.
+        """
         for item in self.implementations(hook, extension):
-            answer = self._guarded(item, lambda item=item: self._answer(item, given, check), passes=_ANSWERS)  # type: ignore[misc]
+            if begin is not None:
+                begin()
+            answer = self._guarded(item, lambda item=item: self._answer(item, given, check), passes=answers)  # type: ignore[misc]
             if answer is not None:
                 return Provided(answer, item.plugin.name, item.plugin.extension)
         return None
@@ -256,10 +272,6 @@ class _Telling(threading.local):
     """Whether this thread is telling plugins of a failure just now."""
 
     telling = False
-
-
-#: Errors that are a plugin's answer to the user.
-_ANSWERS = (JobkitError,)
 
 
 def _named(item: Implementation) -> str:

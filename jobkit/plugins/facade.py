@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from jobkit.exceptions import JobkitError
 from jobkit.plugins import checks
 from jobkit.plugins.around import RunContext
 from jobkit.plugins.dispatch import Dispatch
@@ -30,6 +32,9 @@ if TYPE_CHECKING:
     from jobkit.services import ServiceSpec
     from jobkit.sinks.base import Sink
     from jobkit.stores.base import Store
+
+#: See :meth:`Hooks.collection_modifyjobs`.
+Judge = Callable[["Implementation", "list[JobSpec]", "list[JobSpec]", "list[JobSpec]"], object]
 
 _ENGINE = checks.having("an engine", "submit")
 _STORE = checks.having("a run store", "__aenter__", "add_run", "finish", "runs")
@@ -83,28 +88,41 @@ class Hooks:
         answer = self._dispatch.first("jobkit_ignore_collect", given, checks.truth, extension=extension)
         return answer.value if answer is not None else None
 
-    def collect_file(self, path: Path, extension: str, config: Config) -> bool:
-        """``jobkit_collect_file``: whether a plugin has taken the file."""
+    def collect_file(
+        self, path: Path, extension: str, config: Config, *, begin: Callable[[], object] | None = None
+    ) -> bool:
+        """``jobkit_collect_file``: whether a plugin has taken the file.
+
+        *begin* is called before each plugin is asked: what the one before has registered is to be forgotten.
+        Raises whatever JobkitError a plugin raises: it is about the file.
+        """
         given = {"path": path, "extension": extension, "config": config}
-        answer = self._dispatch.first("jobkit_collect_file", given, checks.truth, extension=extension)
+        answer = self._dispatch.first(
+            "jobkit_collect_file",
+            given,
+            checks.truth,
+            extension=extension,
+            begin=begin,
+            answers=(JobkitError,),
+        )
         return answer is not None and answer.value
 
-    def collection_modifyjobs(self, jobs: list[JobSpec], config: Config) -> None:
-        """``jobkit_collection_modifyjobs``; one that fails has changed nothing."""
-        hook = "jobkit_collection_modifyjobs"
-        extensions = {job.extension for job in jobs}
-        for item in self._registry.implementations(hook):
-            if item.plugin.extension is None:
-                before = [*jobs]
-                if not self._dispatch.call_one(item, {"jobs": jobs, "config": config}):
-                    jobs[:] = before
-            elif item.plugin.extension in extensions:
-                self._modify_own(item, jobs, config)
+    def collection_modifyjobs(self, jobs: list[JobSpec], config: Config, judge: Judge | None = None) -> None:
+        """``jobkit_collection_modifyjobs``; one that fails, or is found to be wrong by *judge*, changes nothing.
 
-    def _modify_own(self, item: Implementation, jobs: list[JobSpec], config: Config) -> None:
-        own = [job for job in jobs if job.extension == item.plugin.extension]
-        if self._dispatch.call_one(item, {"jobs": own, "config": config}):
-            jobs[:] = [*(job for job in jobs if job.extension != item.plugin.extension), *own]
+        *judge* gets the implementation, the jobs that it was shown, what it has made of them – which *judge*
+        may put right, in place – and the jobs that it was not shown; it raises for what cannot be put right.
+        """
+        for item in self._registry.implementations("jobkit_collection_modifyjobs"):
+            own = item.plugin.extension
+            shown = [job for job in jobs if own is None or job.extension == own]
+            if shown or own is None:
+                rest = [job for job in jobs if own is not None and job.extension != own]
+                changed = [*shown]
+                given = {"jobs": changed, "config": config}
+                asked = partial(judge, item, shown, changed, rest) if judge is not None else None
+                if self._dispatch.call_one(item, given, asked):
+                    jobs[:] = [*rest, *changed]
 
     def collectreport(self, report: CollectReport) -> None:
         """``jobkit_collectreport``."""
@@ -120,7 +138,8 @@ class Hooks:
 
     def store(self, url: str, config: Config) -> Provided[Store] | None:
         """``jobkit_store``. Raises StoreError if a plugin does."""
-        return self._dispatch.first("jobkit_store", {"url": url, "config": config}, _STORE)
+        given = {"url": url, "config": config}
+        return self._dispatch.first("jobkit_store", given, _STORE, answers=(JobkitError,))
 
     def engines(self, config: Config) -> list[Provided[Engine]]:
         """``jobkit_engines``."""
