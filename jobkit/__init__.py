@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from jobkit.schedules import CronSchedule as CronSchedule
     from jobkit.services import Service as Service
     from jobkit.services import ServiceSpec as ServiceSpec
+    from jobkit.sinks.base import Sink as Sink
     from jobkit.statuses import RunStatus as RunStatus
     from jobkit.submit import submit_job as submit_job
 
@@ -67,6 +68,7 @@ _HOMES = {
     "ServiceError": "exceptions",
     "ServiceNotFound": "exceptions",
     "ServiceSpec": "services",
+    "Sink": "sinks.base",
     "StoreError": "exceptions",
     "StoreUnavailable": "exceptions",
     "UsageError": "exceptions",
