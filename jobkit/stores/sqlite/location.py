@@ -179,7 +179,8 @@ class Location:
         """A journal without its database holds what was last written to a database that is elsewhere."""
         for ending in ("-wal", "-journal"):
             beside = self._look(self.companion(ending))
-            if beside is not None and beside.st_size > 0:
+            # A second look: another process may have made the database, and then the journal, just now.
+            if beside is not None and beside.st_size > 0 and not self.exists():
                 journal = self.companion(ending)
                 raise self.error(
                     "JK606",

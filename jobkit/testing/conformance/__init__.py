@@ -21,23 +21,52 @@ from __future__ import annotations
 
 import pytest
 
-for _module in ("history", "leases", "lifetime", "lines", "pinned", "runs", "settling", "texts"):
+_MODULES = (
+    "dead_letters",
+    "history",
+    "leases",
+    "lifetime",
+    "lines",
+    "outbox",
+    "pinned",
+    "runs",
+    "settling",
+    "sinks",
+    "texts",
+    "verdicts",
+)
+for _module in _MODULES:
     pytest.register_assert_rewrite(f"{__name__}.{_module}")
 
+from jobkit.testing.conformance.dead_letters import DeadLetterCases
 from jobkit.testing.conformance.history import HistoryCases
 from jobkit.testing.conformance.kit import HeldClock, OpenStore, StoreClock
 from jobkit.testing.conformance.leases import LeaseCases
 from jobkit.testing.conformance.lifetime import LifetimeCases
 from jobkit.testing.conformance.lines import LineCases
+from jobkit.testing.conformance.outbox import OutboxCases
 from jobkit.testing.conformance.pinned import PinnedCases
 from jobkit.testing.conformance.runs import RunCases
 from jobkit.testing.conformance.settling import SettlingCases
+from jobkit.testing.conformance.sinks import SinkCases
 from jobkit.testing.conformance.texts import TextCases
+from jobkit.testing.conformance.verdicts import VerdictCases
 
 __all__ = ["HeldClock", "OpenStore", "StoreClock", "StoreConformance"]
 
 
 class StoreConformance(
-    LifetimeCases, RunCases, LeaseCases, PinnedCases, SettlingCases, HistoryCases, LineCases, TextCases
+    LifetimeCases,
+    RunCases,
+    LeaseCases,
+    PinnedCases,
+    SettlingCases,
+    HistoryCases,
+    LineCases,
+    TextCases,
+    OutboxCases,
+    SinkCases,
+    VerdictCases,
+    DeadLetterCases,
 ):
     """All cases. A store that passes keeps the promise of :class:`jobkit.stores.base.Store`."""

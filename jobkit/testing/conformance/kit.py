@@ -12,9 +12,11 @@ from jobkit.processes import ProcessIdentity
 from jobkit.records import RunRecord, new_run_id
 from jobkit.statuses import RunStatus, Trigger
 from jobkit.stores.base import Lease, LeaseRequest, NewRun, Outcome, Store
+from jobkit.stores.outbox import OutboxVerdict, SinkLease, SinkRegistration, SinkState
 
 START = datetime(2026, 3, 1, 12, 0, 0, 250_000, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
+DAY = timedelta(days=1)
 
 HERE = ProcessIdentity("host-a", "boot-1", "pid:[1]", 100, "1000")
 THERE = ProcessIdentity("host-b", "boot-2", "pid:[2]", 200, "2000")
@@ -92,3 +94,53 @@ async def started(store: Store, job: str = "job", **options: Any) -> tuple[RunRe
 async def standing(store: Store) -> set[str]:
     """The ids of the runs whose lease has not ended."""
     return {found.lease.run_id for found in await store.open_leases()}
+
+
+# -- the outbox -------------------------------------------------------------------------------------
+
+
+async def registered(store: Store, *names: str) -> None:
+    """Sinks of these names, which take part from now on."""
+    await store.register_sinks([SinkRegistration(name, 7 * DAY) for name in names])
+
+
+async def finished(store: Store, job: str = "job", status: RunStatus = RunStatus.SUCCEEDED) -> RunRecord:
+    """A run that has ended."""
+    _, lease = await started(store, job)
+    record = await store.finish(lease, outcome(status, finished_at=START))
+    assert record is not None
+    return record
+
+
+async def waiting(store: Store, sink: str = "sink") -> list[str]:
+    """The ids of the runs that wait for a sink, in order."""
+    return [entry.run_id for entry in await store.outbox(sink, limit=10_000)]
+
+
+async def taken(
+    store: Store, sink: str = "sink", owner: ProcessIdentity = HERE, *, seconds: float = 10
+) -> SinkLease:
+    """The lease of a sink that is to be had."""
+    lease = await store.take_sink(sink, owner, timedelta(seconds=seconds))
+    assert lease is not None
+    return lease
+
+
+async def settled(
+    store: Store,
+    lease: SinkLease,
+    *verdicts: OutboxVerdict,
+    failures: int = 0,
+    suspended_until: datetime | None = None,
+    error: str | None = None,
+) -> bool:
+    """What settling the outbox answers, of a sink that is well unless something else is said."""
+    return await store.settle_outbox(
+        lease, verdicts, failures=failures, suspended_until=suspended_until, error=error
+    )
+
+
+async def sink_state(store: Store, name: str = "sink") -> SinkState:
+    """How one sink stands."""
+    [found] = [state for state in await store.sinks() if state.name == name]
+    return found
