@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from jobkit.config.check import as_one, refusal
 from jobkit.config.expansion import holds_variable
 from jobkit.config.layers import Setting
+from jobkit.config.plugin_tables import job_plugins
 from jobkit.config.schema import CHANGED
 from jobkit.config.settings import Config
 from jobkit.exceptions import ConfigError, JobkitError, ParameterError, ScheduleError
@@ -48,10 +50,11 @@ def apply(spec: JobSpec, config: Config, kinds: Sequence[ScheduleKind] | None = 
             if name == "extension":
                 _check_extension(spec, setting)
             else:
-                changes |= _change(spec, name, setting)
+                changes |= _change(spec, name, setting, config)
                 origins[name] = setting.origin
         except _Refused as refused:
             errors += refused.errors
+    errors += _errors_of_plugins(spec, config)
     merged = replace(spec, **changes, origins={**spec.origins, **origins})
     if merged.error is None and errors:
         return merged.with_error(as_one(errors))
@@ -92,13 +95,15 @@ def _check_extension(spec: JobSpec, setting: Setting) -> None:
         raise _refuse(spec, what, setting, "JK214", help)
 
 
-def _change(spec: JobSpec, name: str, setting: Setting) -> dict[str, Any]:
+def _change(spec: JobSpec, name: str, setting: Setting, config: Config) -> dict[str, Any]:
     """What *setting* changes in *spec*. Raises _Refused."""
     if name == "run_on_startup" and setting.value is True and not spec.run_on_startup:
         help = "write `run_on_startup=True` in the code, and `enabled = true` here"
         raise _refuse(spec, "run_on_startup: configuration can only switch it off", setting, "JK215", help)
     if name == "parameters":
         return {"parameters": _parameters(spec, setting)}
+    if name == "plugins":
+        return {"plugins": MappingProxyType(job_plugins(spec, config).value)}
     try:
         return {name: OPTIONS[name].decode(_written(spec, name, setting))}
     except (TypeError, ValueError) as error:
@@ -112,8 +117,6 @@ def _written(spec: JobSpec, name: str, setting: Setting) -> Any:
         return {**_fields(spec.retries), **_retries(setting)}
     if name == "expect" and spec.expect is not None and setting.parts is not None:
         return {**_fields(spec.expect), **setting.value}
-    if name == "plugins":
-        return _tables_merged(spec.plugins, setting.value)
     return setting.value
 
 
@@ -129,13 +132,12 @@ def _fields(value: Retry | Expect) -> dict[str, Any]:
     return {item.name: getattr(value, item.name) for item in fields(value)}
 
 
-def _tables_merged(lower: Mapping[str, Any], upper: Mapping[str, Any]) -> dict[str, Any]:
-    result = dict(lower)
-    for key, value in upper.items():
-        below = result.get(key)
-        tables = isinstance(value, Mapping) and isinstance(below, Mapping)
-        result[key] = _tables_merged(below or {}, value) if tables else value
-    return result
+def _errors_of_plugins(spec: JobSpec, config: Config) -> list[ConfigError]:
+    """What the plugins do not take of what code and configuration say to them about this job."""
+    plugins = job_plugins(spec, config)
+    if config.accepted is None or not plugins.parts:
+        return []
+    return config.accepted.check_job(spec.name, plugins)
 
 
 def _parameters(spec: JobSpec, setting: Setting) -> dict[str, Any]:

@@ -66,6 +66,11 @@ class Setting:
         return self.stack[-1].origin
 
     @property
+    def by_variables_only(self) -> bool:
+        """Whether no file says anything about it."""
+        return all(statement.origin.layer == "variable" for statement in self.stack)
+
+    @property
     def shown(self) -> Any:
         """The value as it may be shown: variables and secrets are ``***``."""
         if self.parts is not None:

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jobkit.config.check import as_one
+from jobkit.config.cleanups import Cleanups
 from jobkit.config.layers import NOTHING, Setting, overlay
 from jobkit.config.outside import option_layers, spelled
+from jobkit.config.plugin_tables import job_plugins, plain_table
 from jobkit.config.schema import KEYS, SETTINGS, LogsSettings, ProjectSettings, SchedulerSettings
 from jobkit.exceptions import ConfigError, JobkitError
 from jobkit.origin import DEFAULT, Origin
+
+if TYPE_CHECKING:
+    from jobkit.config.plugin_tables import PluginTables
+    from jobkit.job import JobSpec
 
 _NONE: Mapping[str, Setting] = MappingProxyType({})
 
@@ -24,7 +30,9 @@ class Config:
 
     ``files`` are the files that were read, the lowest layer first. ``tree`` holds every value that
     somebody set; ``project``, ``scheduler`` and ``logs`` have the defaults filled in. ``secrets`` are the
-    texts that came from ``${NAME}``: they are not for logs.
+    texts that came from ``${NAME}``, or that a plugin declared as secret: they are not for logs.
+    ``read_only`` says that nothing may be written below the root or into a store. ``accepted`` is what the
+    plugins declared, once they are loaded.
     """
 
     root: Path
@@ -36,6 +44,9 @@ class Config:
     tree: Setting = NOTHING
     secrets: frozenset[str] = frozenset()
     warnings: tuple[JobkitError, ...] = ()
+    read_only: bool = False
+    accepted: PluginTables | None = field(default=None, compare=False, repr=False)
+    cleanups: Cleanups = field(default_factory=Cleanups, compare=False, repr=False)
 
     @property
     def jobs(self) -> Mapping[str, Mapping[str, Setting]]:
@@ -57,6 +68,41 @@ class Config:
     def plugin_table(self, name: str) -> Mapping[str, Setting]:
         """What ``[plugins.NAME]`` says, with the same rule for variables."""
         return self._table("plugins", name)
+
+    def plugin(self, name: str) -> Any:
+        """The table of the plugin *name*, as the struct that the plugin declared for it.
+
+        For a plugin that declared none, and before the plugins are loaded, a read-only mapping of plain
+        values. LookupError if there is no such plugin.
+        """
+        if self.accepted is not None:
+            return self.accepted.table(name, self)
+        return plain_table(self.table_setting("plugins", name))
+
+    def plugin_settings(self, job: JobSpec | str, name: str) -> Any:
+        """What *job* says to the plugin *name*, code and configuration together, as the plugin's struct.
+
+        A struct of defaults if neither says anything; a read-only mapping if the plugin declared none.
+        Raises LookupError if there is no such plugin, and ConfigError for settings that it does not take –
+        a job that has such settings is listed with the error and not run.
+        """
+        if self.accepted is not None:
+            return self.accepted.job_settings(job, name, self)
+        said = self.job(job).get("plugins") if isinstance(job, str) else job_plugins(job, self)
+        return plain_table(said.at((name,)) if said is not None else None)
+
+    def option(self, flag: str) -> Any:
+        """The value of a plugin's option of the command line, as ``"--flag"``; its default if not given.
+
+        LookupError for an option that no plugin has.
+        """
+        if self.accepted is None:
+            raise LookupError(f"{flag}: the plugins are not loaded yet")
+        return self.accepted.option(flag)
+
+    def add_cleanup(self, callback: Callable[[], object]) -> None:
+        """Have *callback* called when the project is closed; what was added last is called first."""
+        self.cleanups.add(callback)
 
     def job_origin(self, name: str) -> Origin:
         """The lowest layer that has a ``[jobs.NAME]``, and the line of it."""
@@ -83,7 +129,8 @@ class Config:
             tree = overlay(tree, one)
         if errors:
             raise as_one(errors)
-        return replace(self, tree=tree, **settings_of(tree, self.root))
+        changed = replace(self, tree=tree, **settings_of(tree, self.root))
+        return changed if self.accepted is None else self.accepted.again(changed)
 
     def _tables(self, name: str) -> Mapping[str, Mapping[str, Setting]]:
         tables = self.tree.at((name,))
@@ -91,16 +138,17 @@ class Config:
             return MappingProxyType({})
         return MappingProxyType({key: part.parts or _NONE for key, part in (tables.parts or {}).items()})
 
-    def _table(self, kind: str, name: str) -> Mapping[str, Setting]:
+    def table_setting(self, kind: str, name: str) -> Setting | None:
+        """What was said about ``[jobs.NAME]`` or ``[plugins.NAME]``; see ``job`` for names in variables."""
         found = self.tree.at((kind, name))
         if found is None and spelled(name) != name:
             other = self.tree.at((kind, spelled(name)))
-            found = other if other is not None and _by_variables_only(other) else None
+            found = other if other is not None and other.by_variables_only else None
+        return found
+
+    def _table(self, kind: str, name: str) -> Mapping[str, Setting]:
+        found = self.table_setting(kind, name)
         return MappingProxyType(dict(found.parts or {})) if found is not None else _NONE
-
-
-def _by_variables_only(setting: Setting) -> bool:
-    return all(statement.origin.layer == "variable" for statement in setting.stack)
 
 
 def settings_of(tree: Setting, root: Path) -> dict[str, Any]:

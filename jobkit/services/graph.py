@@ -25,12 +25,14 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, eq=False, slots=True)
 class Provider:
     """A service and where it came from: *source* is a plugin's name, *extension* is set for services that
-    only the jobs of that extension see. *value* is an object that is open already, or NOTHING."""
+    only the jobs of that extension see. *value* is an object that is open already, or NOTHING. A *private*
+    one is found by its type, by the factories of the same *source*, and by nobody else."""
 
     spec: ServiceSpec
     source: str = ""
     extension: str | None = None
     value: Any = NOTHING
+    private: bool = False
 
     @property
     def name(self) -> str:
@@ -85,7 +87,9 @@ class ServiceGraph:
     ) -> None:
         self._root = root
         self.errors: list[ServiceError] = []
-        providers = [item if isinstance(item, Provider) else Provider(item) for item in services]
+        everything = [item if isinstance(item, Provider) else Provider(item) for item in services]
+        providers = [item for item in everything if not item.private]
+        self._private = [item for item in everything if item.private]
         self._common = self._one_per_name(item for item in providers if item.extension is None)
         self._own: dict[str, dict[str, Provider]] = {
             extension: self._one_per_name(item for item in providers if item.extension == extension)
@@ -156,7 +160,7 @@ class ServiceGraph:
     def _arguments(
         self, provider: Provider, chain: tuple[Asker, ...]
     ) -> tuple[tuple[ServiceRequest, ServiceNode | None], ...]:
-        view = self.available(provider.extension)
+        view = self._seen_by(provider)
         found = []
         for request in provider.spec.requests:
             node = self._answer(request, view, chain)
@@ -166,6 +170,15 @@ class ServiceGraph:
                 raise wrong_scope(request, node.provider, chain)
             found.append((request, node))
         return tuple(found)
+
+    def _seen_by(self, provider: Provider) -> Sequence[Provider]:
+        """What the factory of *provider* may ask for: what is its plugin's own comes before the rest."""
+        common = self.available(provider.extension)
+        given = {kind for item in self._given.values() for kind in item.spec.types}
+        mine = [item for item in self._private if item.source == provider.source]
+        own = [item for item in mine if given.isdisjoint(item.spec.types)]
+        types = {kind for item in own for kind in item.spec.types}
+        return [*own, *(item for item in common if types.isdisjoint(item.spec.types))] if own else common
 
     def _one_per_name(self, providers: Iterable[Provider]) -> dict[str, Provider]:
         found: dict[str, Provider] = {}

@@ -1,0 +1,66 @@
+"""What a plugin declared: its table, its settings of single jobs, its options of the command line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from jobkit.config.plugin_reading import tag_of, tagless
+from jobkit.values.base import Kind
+from jobkit.values.choices import UnionKind
+from jobkit.values.containers import DictKind
+from jobkit.values.structures import ModelKind, StructureKind
+
+#: Stands for any key in what :func:`secret_paths` gives.
+ANY = "*"
+
+
+@dataclass(frozen=True, slots=True)
+class PluginOption:
+    """An option of the command line: *flag* with its dashes, *kind* of its values; a flag takes none."""
+
+    flag: str
+    kind: Kind
+    default: Any = None
+    help: str = ""
+    is_flag: bool = False
+
+
+@dataclass(slots=True)
+class Declared:
+    """Everything that the plugin *name* declared. Filled while the plugins are loaded, then only read."""
+
+    name: str
+    table: StructureKind | None = None
+    settings: StructureKind | None = None
+    options: dict[str, PluginOption] = field(default_factory=dict)
+
+
+def is_secret(kind: Kind, path: tuple[str, ...]) -> bool:
+    """Whether what stands at *path* in a table of *kind* is secret, or holds or is part of what is."""
+    return any(
+        all(mine in (theirs, ANY) for mine, theirs in zip(secret, path, strict=False))
+        for secret in _secret_paths(kind, (), frozenset())
+    )
+
+
+def _secret_paths(kind: Kind, path: tuple[str, ...], around: frozenset[int]) -> Iterator[tuple[str, ...]]:
+    """The keys below a table of *kind* that hold secrets; a list that has one in it counts as a whole."""
+    if id(kind) in around:  # a struct that may hold itself: its keys are known from the outermost
+        return
+    around |= {id(kind)}
+    below: Mapping[str, Kind] = {}
+    if isinstance(kind, ModelKind) and tag_of(kind) is not None:
+        below = {key: item.kind for key, item in tagless(kind).fields.items()}
+    elif isinstance(kind, StructureKind):
+        below = {key: item.kind for key, item in kind.fields.items()}
+    elif isinstance(kind, DictKind):
+        below = {ANY: kind.item}
+    elif isinstance(kind, UnionKind):
+        for member in kind.members:
+            yield from _secret_paths(member, path, around)
+    elif kind.secret:
+        yield path
+    for key, inner in below.items():
+        yield from _secret_paths(inner, (*path, key), around)
