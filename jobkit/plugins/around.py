@@ -38,6 +38,12 @@ class RunContext:
         self._threaded = threaded
         self._entered: list[_Asynchronous | _Plain] = []
         self._for_thread: list[_Plain] = []
+        self._at_work: _Plain | None = None
+
+    @property
+    def has_plain(self) -> bool:
+        """Whether :meth:`in_thread` has anything to do; once entered."""
+        return bool(self._for_thread)
 
     async def __aenter__(self) -> Self:
         for item in self._dispatch.implementations(_HOOK, self._extension):
@@ -65,11 +71,13 @@ class RunContext:
         """The plain wrappers of a thread job, in its thread: around the call and nothing else."""
         entered: list[_Plain] = []
         for wrapper in self._for_thread:
+            self._at_work = wrapper
             try:
                 wrapper.enter_plainly()
                 entered.append(wrapper)
             except (Exception, SystemExit) as error:
                 self.failed(wrapper.item, error)
+        self._at_work = None
         raised: BaseException | None = None
         try:
             yield
@@ -78,11 +86,18 @@ class RunContext:
             raise
         finally:
             for wrapper in reversed(entered):
+                self._at_work = wrapper
                 try:
                     wrapper.leave_plainly(raised)
-                except (Exception, SystemExit) as error:
-                    if error is not raised:
+                except (Exception, SystemExit, BaseExceptionGroup) as error:
+                    if not _same(error, raised):
                         self.failed(wrapper.item, error)
+            self._at_work = None
+
+    def overdue(self) -> None:
+        """Report the plain wrapper that is entered or left in its thread now: nobody waits for it."""
+        if (late := self._at_work) is not None:
+            self.failed(late.item, TimeoutError(f"it did not come back within {_limit():g} s"))
 
     def failed(self, item: Implementation, error: BaseException) -> None:
         """Report what a wrapper did wrong."""
@@ -111,7 +126,7 @@ class RunContext:
             try:
                 await wrapper.leave(error)
             except BaseException as raised:
-                if raised is error:
+                if _same(raised, error):
                     continue  # what most context managers do with an exception
                 if is_ours_to_pass(raised):
                     passing = raised
@@ -142,8 +157,11 @@ class _Asynchronous:
             if not scope.__exit__(type(error), error, error.__traceback__):
                 raise
         else:
-            scope.deadline = float("inf")
-            return
+            if not scope.cancel_called:
+                scope.deadline = float("inf")
+                return
+            # It has caught the cancellation, and the body would be cancelled in its place.
+            await self.leave(None)
         raise TimeoutError(f"entering it did not end within {_limit():g} s")
 
     async def leave(self, error: BaseException | None) -> None:
@@ -184,6 +202,13 @@ class _Plain:
     def leave_plainly(self, error: BaseException | None) -> None:
         with self._dispatch.watched(self.item):
             self._manager.__exit__(*_facts(error))
+
+
+def _same(raised: BaseException, error: BaseException | None) -> bool:
+    """Whether a wrapper has raised no more than what it was given; a task group puts that into a group."""
+    if isinstance(raised, BaseExceptionGroup) and raised is not error:
+        return all(_same(inner, error) for inner in raised.exceptions)
+    return raised is error
 
 
 def _limit() -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import traceback
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import anyio
@@ -27,6 +27,7 @@ from jobkit.runner.outcome import (
     judge,
 )
 from jobkit.runner.subtasks import inside_run
+from jobkit.runner.wrapping import Wrapping, allowance
 from jobkit.severable import Severable, Severed, running_asyncio_task
 from jobkit.statuses import RunStatus
 
@@ -74,6 +75,13 @@ class Attempt:
         self._cleanup: tuple[BaseException, ...] = ()
         self._left: str | None = None
         self._where: traceback.StackSummary | None = None
+        self._context: JobContext | None = None
+        self._wrapping: Wrapping | None = None
+        self._entering: anyio.CancelScope | None = None
+        self._allowance = 0.0
+        self._ended: tuple[datetime, timedelta] | None = None
+        #: Told that plugins begin with something (None), and how many seconds of the attempt that took.
+        self.held_up: Callable[[float | None], None] | None = None
         #: The thread of the job, if it was left behind.
         self.thread: ThreadCall | None = None
 
@@ -84,26 +92,22 @@ class Attempt:
         return judge(await self._supervise(), self.order.spec.retries, self.order.redactor)
 
     async def _supervise(self) -> Ended:
-        clock, order, alarms = self.site.clock, self.order, self.site.alarms
-        if order.limit is not None and self._stop is None:
-            left = order.limit.monotonic - clock.monotonic()
-            self._alarm = alarms.set(anyio.current_time() + left, self._overrun)
-        task = apart(self._execute, order.spec.name)
+        wraps = self.site.wraps_runs
+        if not wraps:
+            self._arm()
+        task = apart(self._execute_wrapped if wraps else self._execute, self.order.spec.name)
         try:
             async with task:
                 await self._wait(task)
         except anyio.get_cancelled_exc_class() as cancellation:
             self.interrupted = cancellation
-        if self._alarm is not None:
-            alarms.put_off(self._alarm)
         if task.error is not None:
-            self._error = self._error or (_left_open(task.error) if self._left is None else None)
-        if self._stop is None and self._late():
-            self._stop = self._overdue()
+            self._went_wrong(task.error)
+        at, took = self._ended or self._end()
         self.site.tidy_up()
         return Ended(
-            clock.now(),
-            timedelta(seconds=clock.monotonic() - order.began),
+            at,
+            took,
             self._returned,
             self._error,
             self._service_failed,
@@ -130,6 +134,8 @@ class Attempt:
         self._stop = stop
         self._bridge.cancel()
         self._scope.cancel()
+        if self._entering is not None:
+            self._entering.cancel()
         now, cleanup = anyio.current_time(), self.site.cleanup.total_seconds()
         if self._keeper is not None and self._keeper.shield:
             self._keeper.deadline = now + cleanup
@@ -175,6 +181,49 @@ class Attempt:
                 help="wait in the job for the tasks and threads that it starts",
             )
 
+    # -- plugins around it -----------------------------------------------------------------------------
+
+    async def _execute_wrapped(self) -> None:
+        inside_run.set(True)
+        assert self.site.hooks is not None
+        self._context = self._new_context()
+        self._wrapping = Wrapping(self.site.hooks, self.site, self.order, self._context, self)
+        # What a wrapper does with its own scopes must not hit the job.
+        self._scope.shield = True
+        # They may hold those until they are left, so this one lasts as long.
+        with anyio.CancelScope() as entering:
+            self._entering = entering
+            await self._wrapping.enter()
+            self._entering = None
+            if self._stop is None:
+                try:
+                    await self._execute()
+                except BaseException as error:
+                    if not is_cancellation(error):  # one of the job's own, which it has ended without
+                        self._went_wrong(error)
+            self._ended = self._end()
+            stopped = RunCancelled(self._stop.message) if self._stop is not None else None
+            await self._wrapping.leave(self._error or stopped)
+
+    def pause(self) -> None:
+        """Plugins begin with something: their time is not the job's."""
+        self._allowance = allowance()
+        self._arm()
+        if self.held_up is not None:
+            self.held_up(None)
+
+    def resume(self, seconds: float) -> None:
+        """That took them so long: the job has that much longer."""
+        self._allowance = 0.0
+        order, context = self.order, self._context
+        order.postpone(seconds)
+        if context is not None:
+            context.started_at = order.started_at
+            context.deadline = order.limit.at if order.limit is not None else None
+        self._arm()
+        if self.held_up is not None:
+            self.held_up(seconds)
+
     # -- in the task of the job ------------------------------------------------------------------------
 
     async def _execute(self) -> None:
@@ -207,7 +256,7 @@ class Attempt:
             await self._close_in(self._keeper)
 
     async def _call(self, arguments: tuple[Any, ...]) -> None:
-        context = self._context()
+        context = self._context or self._new_context()
         try:
             if is_called_in_thread(context.job):
                 self._returned = await self._in_thread(context, arguments)
@@ -222,7 +271,8 @@ class Attempt:
         await self._take_back_cancellation()
 
     async def _in_thread(self, context: JobContext, arguments: tuple[Any, ...]) -> object:
-        threaded = ThreadedCall(self.site.threads, context, arguments)
+        around = self._wrapping.around_call() if self._wrapping is not None else None
+        threaded = ThreadedCall(self.site.threads, context, arguments, around)
         try:
             return await threaded.wait(self.site.thread_grace.total_seconds())
         finally:
@@ -235,7 +285,7 @@ class Attempt:
         if not self.stopping:  # what a cancelled job raises is about its being cancelled
             self.site.inspect(self.order.run, error)
 
-    def _context(self) -> JobContext:
+    def _new_context(self) -> JobContext:
         order = self.order
         return JobContext(
             job=order.spec,
@@ -296,9 +346,35 @@ class Attempt:
 
     # -- in the task that waits --------------------------------------------------------------------------
 
+    def _arm(self) -> None:
+        """Let the alarm ring at the limit; that of an attempt that was told to stop is for something else."""
+        if self._stop is not None or self._over:
+            return
+        if self._alarm is not None:
+            self.site.alarms.put_off(self._alarm)
+        if self.order.limit is not None:
+            left = self.order.limit.monotonic + self._allowance - self.site.clock.monotonic()
+            self._alarm = self.site.alarms.set(anyio.current_time() + left, self._overrun)
+
+    def _end(self) -> tuple[datetime, timedelta]:
+        """It is over, by now and after so long."""
+        clock = self.site.clock
+        if self._alarm is not None:
+            self.site.alarms.put_off(self._alarm)
+        if self._stop is None and self._late():
+            self._stop = self._overdue()
+        self._over = True
+        return clock.now(), timedelta(seconds=clock.monotonic() - self.order.began)
+
+    def _went_wrong(self, error: BaseException) -> None:
+        """The task of the job did not end as tasks do."""
+        self._error = self._error or (_left_open(error) if self._left is None else None)
+
     def _late(self) -> bool:
         limit = self.order.limit
-        return limit is not None and self.site.clock.monotonic() >= limit.monotonic - _TIMER_SLACK
+        if limit is None:
+            return False
+        return self.site.clock.monotonic() >= limit.monotonic + self._allowance - _TIMER_SLACK
 
     def _overdue(self) -> Stop:
         assert self.order.limit is not None

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from jobkit.exceptions import RunRefused, UsageError
+from jobkit.runner.admission import admit
 from jobkit.runner.requests import request_for
 from jobkit.runner.run import Run
 from jobkit.sanitising import safe_text
@@ -52,6 +53,7 @@ class Children:
             ancestors=ancestors,
             limit=self._limit.inherited() if self._limit is not None else None,
         )
+        await admit(self._environment.site.hooks, request)
         return await Run(self._environment, request).execute()
 
 

@@ -44,10 +44,16 @@ class Observer(Protocol):
 
 
 class Audience:
-    """The observer, if there is one, behind a guard: what it raises harms no run."""
+    """The observer, if there is one, behind a guard: what it raises harms no run.
 
-    def __init__(self, observer: Observer | None) -> None:
+    *finished* is told of the record of each run, after everybody else.
+    """
+
+    def __init__(
+        self, observer: Observer | None, finished: Callable[[RunRecord], None] | None = None
+    ) -> None:
         self._observer = observer
+        self._finished = finished
 
     def tell(self, fact: Callable[[Observer], None]) -> None:
         """``tell(lambda observer: observer.run_finished(run))``"""
@@ -57,3 +63,12 @@ class Audience:
             fact(self._observer)
         except Exception as error:  # whoever only watches must not decide
             get_logger().warning("observer.failed", observer=type(self._observer).__name__, error=repr(error))
+
+    def finished(self, run: RunRecord) -> None:
+        """*run* has ended, and plugins have been told."""
+        if self._finished is None:
+            return
+        try:
+            self._finished(run)
+        except Exception as error:  # the run is over and recorded, whatever becomes of its result elsewhere
+            get_logger().error("run.undelivered", run=run.number, job=run.job, error=repr(error))

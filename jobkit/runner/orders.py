@@ -36,6 +36,15 @@ class Limit:
             return "it did not end before the deadline of the run that it is a child of"
         return f"it did not end within {format_duration(self.timeout)}"
 
+    def postpone(self, seconds: float, latest: Limit | None) -> None:
+        """Let it be later by *seconds*, though not beyond *latest*. The deadline of a parent stays."""
+        if self.timeout is None:
+            return
+        if latest is not None:
+            seconds = max(0.0, min(seconds, latest.monotonic - self.monotonic))
+        self.monotonic += seconds
+        self.at += timedelta(seconds=seconds)
+
     def inherited(self) -> Limit:
         """The same limit for a child run."""
         return Limit(self.monotonic, self.at, None)
@@ -57,3 +66,12 @@ class Order:
     redactor: Redactor
     #: Called when whoever waits for the attempt is cancelled: what that means for the run.
     interruption: Callable[[], Stop]
+    #: The deadline that it may not outlive, whatever its own limit is.
+    inherited: Limit | None = None
+
+    def postpone(self, seconds: float) -> None:
+        """Begin *seconds* later: what plugins did until then is not the job's time."""
+        self.began += seconds
+        self.started_at += timedelta(seconds=seconds)
+        if self.limit is not None:
+            self.limit.postpone(seconds, self.inherited)

@@ -13,6 +13,7 @@ import anyio
 from jobkit.exceptions import StoreUnavailable
 from jobkit.logs import get_logger
 from jobkit.logs.capture import RunCapture
+from jobkit.plugins import values
 from jobkit.records import format_instant
 from jobkit.runner.attempt import Attempt
 from jobkit.runner.executors.calling import executor_of
@@ -78,11 +79,13 @@ class Run:
         environment.leases.hold(self._lease)
         try:
             self._announce_start()
+            await self._tell_start()
             record = await self._attempts()
         finally:
             environment.leases.release(self._record.id)
             del environment.going_on[self._record.id]
         self._announce_end(record)
+        await self._tell_end(record)
         if self._patience.interrupted is not None:
             raise self._patience.interrupted
         return record
@@ -210,6 +213,7 @@ class Run:
             capture.logger,
             capture.redactor,
             self._interruption,
+            request.limit,
         )
 
     def _interruption(self) -> Stop:
@@ -289,6 +293,37 @@ class Run:
             "run.started", trigger=record.trigger.value, actor=record.actor, enforce=record.enforce
         )
         self._environment.audience.tell(lambda observer: observer.run_started(record, spec))
+
+    async def _tell_start(self) -> None:
+        """Have plugins know. Being stopped or cancelled ends that: then the first attempt ends at once."""
+        hooks = self._environment.site.hooks
+        if hooks is None or not hooks.implemented("run_started"):
+            return
+        try:
+            with anyio.CancelScope() as self._current:
+                await hooks.run_started(values.Run(self._record, self._request.spec))
+        except anyio.get_cancelled_exc_class() as cancellation:
+            self._patience.interrupted = cancellation
+            self._stop = self._stop or self._interruption()
+        self._current = None
+
+    async def _tell_end(self, record: RunRecord) -> None:
+        """Have plugins and sinks know of what is recorded; one who waits no more still gets some time."""
+        environment = self._environment
+        hooks = environment.site.hooks
+        if not record.status.finished:
+            return  # somebody else has taken the run over, and tells its end
+        if hooks is not None and hooks.implemented("run_finished"):
+            try:
+                with anyio.CancelScope(shield=True) as scope:
+                    if self._patience.interrupted is not None:
+                        scope.deadline = anyio.current_time() + environment.site.cleanup.total_seconds()
+                    await hooks.run_finished(values.Run(record, self._request.spec))
+            except anyio.get_cancelled_exc_class() as cancellation:
+                self._patience.interrupted = cancellation
+            if self._patience.interrupted is not None and scope.cancelled_caught:
+                self._log.warning("run_finished.cut_off", run_id=record.id)
+        environment.audience.finished(record)
 
     def _tell_attempt(self, outcome: Outcome, retry_at: datetime | None) -> None:
         record, number = self._record, self._lease.attempt

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from datetime import timedelta
 from functools import partial
@@ -16,6 +16,7 @@ import anyio.to_thread
 from jobkit.clock import SystemClock
 from jobkit.durations import parse_duration
 from jobkit.processes import ProcessIdentity
+from jobkit.runner.admission import admit
 from jobkit.runner.children import Children
 from jobkit.runner.environment import Environment
 from jobkit.runner.journal import Journals
@@ -31,7 +32,9 @@ if TYPE_CHECKING:
     from jobkit.clock import Clock
     from jobkit.config import Config
     from jobkit.job import JobSpec
+    from jobkit.plugins.facade import Hooks
     from jobkit.records import RunRecord
+    from jobkit.services.graph import Provider
     from jobkit.stores.base import Lease, Store
 
 #: How long what was told to stop may take to clean up, unless the runner is told otherwise.
@@ -46,7 +49,9 @@ class Runner:
     objects by name or type. *cleanup* limits how long a cancelled attempt may take to clean up, and
     after it its run to be recorded. *inspect* is called with the record of a run and the exception that an
     attempt raised, before services close, and holds the event loop meanwhile (a debugger); with it there
-    are neither retries, timeouts nor processes.
+    are neither retries, timeouts nor processes. *hooks* are those of plugins; *providers* are all services
+    that there are, by default the built-in ones. *finished* is called on the event loop with the record of
+    each run that has ended, children included, after the ``run_finished`` hooks.
     """
 
     def __init__(
@@ -60,16 +65,21 @@ class Runner:
         observer: Observer | None = None,
         cleanup: timedelta = CLEANUP,
         inspect: Inspect | None = None,
+        hooks: Hooks | None = None,
+        providers: Sequence[Provider] | None = None,
+        finished: Callable[[RunRecord], None] | None = None,
     ) -> None:
         clock = clock or SystemClock()
-        audience = Audience(observer)
+        audience = Audience(observer, finished)
         lease = config.scheduler.lease
         self._stack = AsyncExitStack()
         self._places = anyio.Semaphore(config.scheduler.max_concurrent_runs, fast_acquire=True)
         self._environment = Environment(
             jobs=jobs,
             store=store,
-            site=Site(config, clock, services or {}, cleanup, inspect=inspect),
+            site=Site(
+                config, clock, services or {}, cleanup, inspect=inspect, hooks=hooks, providers=providers
+            ),
             leases=LeaseKeeper(store, clock, lease, self._lost),
             journals=Journals(store, clock, audience),
             audience=audience,
@@ -114,7 +124,8 @@ class Runner:
         *parameters* lie over those of the configuration; None means what the job says. *run_id* is a
         UUIDv7 of the caller's own. Waits for a place first (``max_concurrent_runs``). Cancelling it cancels
         the run, which is recorded before the cancellation goes on. Raises, before anything is recorded,
-        ParameterError for parameters that do not fit, RunError for a job with an error, and StoreError.
+        ParameterError for parameters that do not fit, RunError for a job with an error, RunRefused if a
+        plugin is against it, and StoreError.
         """
         request = request_for(
             self._environment,
@@ -128,6 +139,7 @@ class Runner:
             parent=parent,
         )
         async with self._places:
+            await admit(self._environment.site.hooks, request)
             return await Run(self._environment, request).execute()
 
     def cancel(self, run_id: str, reason: Reason = Reason.INTERRUPTED) -> bool:

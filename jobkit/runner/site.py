@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from datetime import timedelta
 from types import TracebackType
@@ -19,7 +19,7 @@ from jobkit.runner.alarms import Alarms
 from jobkit.runner.executors.thread import Threads
 from jobkit.runner.subtasks import guarded_subtasks
 from jobkit.services.builtin import CLOCK, CONFIG, PROJECT, builtin_specs
-from jobkit.services.graph import ServiceGraph
+from jobkit.services.graph import Provider, ServiceGraph
 from jobkit.services.host import ServiceHost
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from jobkit.config import Config
     from jobkit.exceptions import ServiceError
     from jobkit.job import JobSpec
+    from jobkit.plugins.facade import Hooks
     from jobkit.records import RunRecord
 
 #: What looks at an exception that a run has raised, before its services are closed.
@@ -43,7 +44,8 @@ class Site:
 
     *cleanup* is how long an attempt that was told to stop may take to clean up; then it is cut off.
     A *disposable* process ends with its only attempt, and with it whatever that left behind.
-    *inspect* is called in the event loop, and holds it, with what an attempt raised.
+    *inspect* is called in the event loop, and holds it, with what an attempt raised. *providers* are the
+    services that there are, by default the built-in ones.
     """
 
     def __init__(
@@ -55,7 +57,12 @@ class Site:
         *,
         disposable: bool = False,
         inspect: Inspect | None = None,
+        hooks: Hooks | None = None,
+        providers: Sequence[Provider] | None = None,
     ) -> None:
+        self.hooks = hooks
+        self._providers = providers
+        self._autouse: dict[str, bool] = {}
         self.disposable = disposable
         self.inspects = inspect is not None
         self._inspect = inspect
@@ -88,7 +95,12 @@ class Site:
 
     def opens_services(self, spec: JobSpec) -> bool:
         """Whether anything is opened for *spec* before it is called."""
-        return self._autouse or bool(spec.signature.services)
+        return bool(spec.signature.services) or self._uses_any_unasked(spec.extension)
+
+    @property
+    def wraps_runs(self) -> bool:
+        """Whether plugins may put something around each attempt."""
+        return self.hooks is not None and self.hooks.implemented("run_context")
 
     def inspect(self, run: RunRecord, error: BaseException) -> None:
         """Let *error* be looked at, if anybody wants to. Raises nothing: the run has services to close."""
@@ -107,10 +119,17 @@ class Site:
             return  # the event loop is gone, and with it whatever the call was about
 
     def _service_host(self) -> ServiceHost:
-        graph = ServiceGraph(builtin_specs(), given=self._injected)
-        self._autouse = any(service.spec.autouse for service in graph.available())
+        providers = builtin_specs() if self._providers is None else self._providers
+        graph = ServiceGraph(providers, given=self._injected, root=self.config.root)
         supplied = {CLOCK: self.clock, CONFIG: self.config, PROJECT: self.config.root}
         return ServiceHost(graph, supplied=supplied, report=_report)
+
+    def _uses_any_unasked(self, extension: str) -> bool:
+        known = self._autouse.get(extension)
+        if known is None:
+            available = self.services.graph.available(extension)
+            known = self._autouse[extension] = any(service.spec.autouse for service in available)
+        return known
 
     def tidy_up(self) -> None:
         """Put back what jobs have changed of the process as a whole, and say so in the log.

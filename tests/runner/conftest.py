@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Protocol
@@ -13,6 +13,7 @@ import pytest
 
 from jobkit.clock import SystemClock, Ticker
 from jobkit.config import Config, load_config
+from jobkit.hookspecs import RULES
 from jobkit.job import JobSpec
 from jobkit.records import LogLine, RunRecord
 from jobkit.runner import Runner
@@ -21,6 +22,7 @@ from jobkit.signature import signature_of
 from jobkit.stores.base import Store
 from jobkit.stores.memory import MemoryStore
 from jobkit.stores.opening import open_store
+from tests.plugins.conftest import Plugins
 
 #: Soon enough for a test, late enough for a busy machine.
 SOON = timedelta(seconds=0.05)
@@ -129,6 +131,20 @@ def provide(monkeypatch: pytest.MonkeyPatch) -> Provide:
         monkeypatch.setattr("jobkit.runner.site.builtin_specs", lambda: specs)
 
     return add
+
+
+@pytest.fixture
+def plugins() -> Plugins:
+    """A registry in which a test puts functions together as plugins."""
+    return Plugins()
+
+
+@pytest.fixture
+def short_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Asynchronous hooks have a twentieth of a second."""
+    for name, rule in RULES.items():
+        if rule.timeout is not None:
+            monkeypatch.setitem(RULES, name, replace(rule, timeout=0.05))
 
 
 class SteppedClock(SystemClock):

@@ -15,6 +15,7 @@ from jobkit.signature import bind
 if TYPE_CHECKING:
     from jobkit.context import JobContext
     from jobkit.job import JobSpec
+    from jobkit.runner.executors.around_call import AroundCall
     from jobkit.runner.executors.thread import Threads
 
 
@@ -39,19 +40,28 @@ class ThreadedCall:
     """A job's call in a worker thread.
 
     Once it was cancelled, *where* is what it was doing, and *left_behind* whether the thread would not end.
+    *around* is what plugins do in the thread before and after it.
     """
 
-    def __init__(self, threads: Threads, context: JobContext, services: tuple[Any, ...]) -> None:
+    def __init__(
+        self,
+        threads: Threads,
+        context: JobContext,
+        services: tuple[Any, ...],
+        around: AroundCall | None = None,
+    ) -> None:
         self._threads = threads
-        label = f"{context.job.name} (run {context.run_number})"
-        self.call = ThreadCall(lambda: _call(context, services), label)
+        self._around = around
+        self._label = f"{context.job.name} (run {context.run_number})"
+        self._job = lambda: _call(context, services)
+        self.call = ThreadCall(self._job if around is None else lambda: around.call(self._job), self._label)
         self.left_behind = False
         self.where: traceback.StackSummary | None = None
 
     async def wait(self, grace: float) -> object:
         """What the job returns. Cancelled: the thread has *grace* seconds to notice."""
         try:
-            await self._threads.execute(self.call)
+            await self._execute()
         except anyio.get_cancelled_exc_class():
             self.where = self.call.stack()
             self.left_behind = not await self._threads.wind_up(self.call, grace)
@@ -59,7 +69,21 @@ class ThreadedCall:
                 raise self.call.raised from None
             raise
         # A lambda that gives a coroutine looks like any plain function from outside.
-        return await _awaited(self.call.outcome())
+        return await _awaited(self._outcome())
+
+    async def _execute(self) -> None:
+        around = self._around
+        if around is None:
+            await self._threads.execute(self.call)
+        elif not await around.execute(self._threads, self.call):
+            # A plugin's code did not come back, and its thread with it.
+            self._around, self.call = None, ThreadCall(self._job, self._label)
+            await self._threads.execute(self.call)
+        else:
+            self.left_behind = not self.call.over
+
+    def _outcome(self) -> Any:
+        return self.call.outcome() if self._around is None else self._around.outcome(self.call)
 
 
 def _call(context: JobContext, services: tuple[Any, ...]) -> object:

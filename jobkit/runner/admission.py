@@ -1,0 +1,64 @@
+"""Whether a run may take place: plugins are asked before anything is written about it."""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from jobkit.exceptions import RunRefused
+from jobkit.plugins.values import Defer, RunRequest
+from jobkit.records import format_instant
+from jobkit.sanitising import safe_text
+
+if TYPE_CHECKING:
+    from jobkit.plugins.facade import Hooks
+    from jobkit.plugins.provided import Provided
+    from jobkit.plugins.values import Skip
+    from jobkit.runner.run import Request
+
+_LONGEST_REASON = 500
+
+
+async def admission(hooks: Hooks | None, request: RunRequest) -> Provided[Skip | Defer] | None:
+    """What plugins say against *request*, and which of them; None if it may run. Raises nothing.
+
+    The first objection counts. A plugin that fails, takes too long or answers nonsense objects.
+    """
+    if hooks is None or not hooks.implemented("run_admit"):
+        return None
+    return await hooks.run_admit(request)
+
+
+async def admit(hooks: Hooks | None, request: Request) -> None:
+    """Raise RunRefused if a plugin is against a run that somebody waits for."""
+    if hooks is None or not hooks.implemented("run_admit"):
+        return
+    asked = RunRequest(
+        spec=request.spec,
+        trigger=request.trigger,
+        actor=request.actor,
+        enforce=request.enforce,
+        parameters=MappingProxyType(dict(request.parameters)),
+        parent=request.parent,
+    )
+    objection = await admission(hooks, asked)
+    if objection is not None:
+        raise _refusal(request.spec.name, objection)
+
+
+def _refusal(job: str, objection: Provided[Skip | Defer]) -> RunRefused:
+    plugin, value = safe_text(objection.plugin, 200), objection.value
+    reason = safe_text(value.reason, _LONGEST_REASON)
+    why = f": {reason}" if reason else ""
+    if isinstance(value, Defer):
+        until = format_instant(value.until)
+        return RunRefused(
+            f"plugin {plugin} does not let job {job} run before {until}{why}",
+            code="JK532",
+            help="run it again then",
+        )
+    return RunRefused(
+        f"plugin {plugin} does not let job {job} run{why}",
+        code="JK531",
+        help=f"wait until its reason is gone, or leave it out with --plugin no:{plugin}",
+    )
