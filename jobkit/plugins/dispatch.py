@@ -59,9 +59,7 @@ class Dispatch:
         for item in self.implementations(hook):
             self.call_one(item, given(item.plugin))
 
-    def call_one(
-        self, item: Implementation, given: Given, judge: Callable[[], object] | None = None
-    ) -> bool:
+    def call_one(self, item: Implementation, given: Given, judge: Callable[[], object] | None = None) -> bool:
         """The same for one implementation; whether it went well. *judge* raises for what it has done wrong."""
         try:
             answer = self._plainly(item, given)
@@ -238,10 +236,22 @@ class Dispatch:
         run: str | None = None,
     ) -> None:
         """Count, log and tell a failure that was isolated. Never raises."""
-        from jobkit.logs import get_logger
-
         path, line = place_of(error, function)
         message = self._registry.shown(_words(error))
+        failure = PluginFailure(
+            plugin=info.name, hook=hook, error=error, message=message, at=datetime.now(UTC),
+            path=path, line=line, run=run,
+        )  # fmt: skip
+        if self._registry.relay is not None:
+            self._registry.relay(failure)
+        else:
+            self.note(info, failure)
+
+    def note(self, info: PluginInfo, failure: PluginFailure) -> None:
+        """Count, log and tell a failure, wherever it has happened. Never raises."""
+        from jobkit.logs import get_logger
+
+        hook, message, path, line = failure.hook, failure.message, failure.path, failure.line
         info.failures += 1
         info.error = PluginError(
             f"{hook}: {message}", code="JK721", path=path, line=line, help=f"{info.switch} leaves it out"
@@ -253,14 +263,10 @@ class Dispatch:
             hook=hook,
             error=message,
             **place,
-            **({"run_id": run} if run else {}),
+            **({"run_id": failure.run} if failure.run else {}),
         )
         if self._state.telling:
             return  # it came from the hook that is told of failures
-        failure = PluginFailure(
-            plugin=info.name, hook=hook, error=error, message=message, at=datetime.now(UTC),
-            path=path, line=line, run=run,
-        )  # fmt: skip
         self._state.telling = True
         try:
             self.notify("jobkit_plugin_error", {"error": failure})

@@ -62,6 +62,12 @@ class Hooks:
         if info is not None:
             self._dispatch.failed(info, hook, error, run=run)
 
+    def note(self, failure: PluginFailure) -> None:
+        """The same for a failure that another process has seen, and given to its ``PluginRegistry.relay``."""
+        info = self._registry.info(failure.plugin)
+        if info is not None:
+            self._dispatch.note(info, failure)
+
     # -- while a project is loaded ----------------------------------------------------------------------
 
     def addoption(self, parser_of: Callable[[PluginInfo], Parser]) -> None:

@@ -18,6 +18,7 @@ from jobkit.sanitising import safe_text
 
 if TYPE_CHECKING:
     from jobkit.plugins.facade import Hooks
+    from jobkit.plugins.failures import PluginFailure
     from jobkit.redaction import Redactor
 
 Source = Literal["built-in", "option", "entry point", "variable", "project", "extension"]
@@ -83,6 +84,9 @@ class PluginRegistry:
         self.warnings: list[PluginError] = []
         #: Told of every call, where somebody wants to know.
         self.trace: Callable[[HookCall], None] | None = None
+        #: Where set, failures are neither counted, logged nor told here but given to it: it has another process
+        #: do so.
+        self.relay: Callable[[PluginFailure], None] | None = None
         self._infos: list[PluginInfo] = []
         self._active: dict[str, PluginInfo] = {}
         self._manager = pluggy.PluginManager("jobkit")
