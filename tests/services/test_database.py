@@ -248,12 +248,11 @@ async def test_closing_waits_for_what_was_handed_over(tmp_path: Path) -> None:
     async def insert(number: int) -> None:
         answered.append(await db.execute("insert into pages values (?, ?)", (f"{number}.md", number)))
 
-    async with anyio.create_task_group() as tasks:
-        async with db:
-            await db.script(PAGES)
-            for number in range(20):
-                tasks.start_soon(insert, number)
-            await anyio.lowlevel.checkpoint()
+    async with anyio.create_task_group() as tasks, db:
+        await db.script(PAGES)
+        for number in range(20):
+            tasks.start_soon(insert, number)
+        await anyio.lowlevel.checkpoint()
     assert len(answered) == 20
     with Database(tmp_path / "site.db") as again:
         assert await again.fetch_value("select count(*) from pages") == 20
@@ -289,7 +288,7 @@ async def test_it_serves_any_event_loop(tmp_path: Path) -> None:
 async def test_a_plain_function_is_told_what_to_write(db: Database) -> None:
     """In a thread nothing would await what ``execute`` returns: it raises instead; ``sync`` works."""
     with pytest.raises(DatabaseError, match="this thread has no event loop") as raised:
-        await anyio.to_thread.run_sync(lambda: db.execute("delete from pages"))
+        _ = await anyio.to_thread.run_sync(db.execute, "delete from pages")
     assert "db.sync.execute(…)" in (raised.value.help or "")
     insert = "insert into pages values ('a.md', 1)"
     assert (await anyio.to_thread.run_sync(lambda: db.sync.execute(insert))).rowcount == 1
