@@ -1,11 +1,11 @@
-"""Folders that cost no disk, and child processes."""
+"""Folders that cost no disk, child processes, and wrong stores put through the conformance suite."""
 
 from __future__ import annotations
 
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -13,6 +13,55 @@ import pytest
 import jobkit
 
 MEMORY = Path("/dev/shm")
+
+_MEMORY = """
+import anyio.lowlevel
+import pytest
+from dataclasses import replace
+from jobkit.stores.kept import Kept, given, queued
+from jobkit.stores.memory import MemoryStore
+from jobkit.stores.plain import clean_text
+from jobkit.testing.conformance import StoreConformance
+
+class Wrong(MemoryStore):
+{wrong}
+
+class TestWrong(StoreConformance):
+    @pytest.fixture
+    def anyio_backend(self):
+        return "asyncio"
+
+    @pytest.fixture
+    def open_store(self, clock):
+        kept = Kept("conformance")
+        return lambda *, project="conformance": Wrong(project=project, now=clock.now, kept=kept)
+"""
+
+_SQLITE = """
+import tempfile
+from pathlib import Path
+import pytest
+from jobkit.stores.sqlite import leases, outbox, runs, schema, upkeep
+from jobkit.stores.sqlite.store import SqliteStore
+from jobkit.statuses import RunStatus
+from jobkit.stores.base import RunQuery
+from jobkit.testing.conformance import StoreConformance
+
+{wrong}
+
+class TestWrong(StoreConformance):
+    @pytest.fixture
+    def anyio_backend(self):
+        return "asyncio"
+
+    @pytest.fixture
+    def open_store(self, clock):
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            yield lambda *, project="conformance": SqliteStore(
+                folder / "jobkit.db", project=project, root=folder, now=clock.now
+            )
+"""
 
 
 def roomy_folder() -> str | None:
@@ -40,3 +89,46 @@ def child_environment() -> dict[str, str]:
     found = {**os.environ, "PYTHONPATH": str(Path(jobkit.__file__).parents[1])}
     folder = roomy_folder()
     return found if folder is None else {**found, "TMPDIR": folder}
+
+
+@pytest.fixture
+def failing_in_memory(pytester: pytest.Pytester) -> Callable[[str], set[str]]:
+    """The names of the cases that fail for a store in memory with these methods."""
+
+    def run(wrong: str) -> set[str]:
+        pytester.makepyfile(_MEMORY.format(wrong=wrong))
+        result = pytester.runpytest_inprocess("-q", "-rf", "-p", "no:cacheprovider")
+        assert result.parseoutcomes()["passed"] > 100
+        return _failed(result)
+
+    return run
+
+
+@pytest.fixture
+def failing_in_a_file(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, child_environment: dict[str, str]
+) -> Callable[[str], set[str]]:
+    """The same for a store in a file after these statements; in a process of its own, which they change."""
+
+    def run(wrong: str) -> set[str]:
+        for name in ("PYTHONPATH", "TMPDIR"):
+            if name in child_environment:
+                monkeypatch.setenv(name, child_environment[name])
+        pytester.makepyfile(_SQLITE.format(wrong=wrong))
+        # What is about values and queries is many cases, and about none of these rules.
+        which = "not text and not values and not query and not pages"
+        result = pytester.runpytest_subprocess("-q", "-rf", "-k", which, "-p", "no:cacheprovider")
+        assert result.parseoutcomes()["passed"] > 50
+        return _failed(result)
+
+    return run
+
+
+def _failed(result: pytest.RunResult) -> set[str]:
+    """The names of the cases that failed, whatever their parameters."""
+    failed = set()
+    for line in result.outlines:
+        if line.startswith("FAILED "):
+            name = line.removeprefix("FAILED ").split(" - ")[0].rpartition("::")[2]
+            failed.add(name.partition("[")[0])
+    return failed

@@ -68,6 +68,22 @@ def test_a_newer_one_is_refused(folder: Path) -> None:
     assert refused.value.code == "JK607"
 
 
+def test_a_migration_says_whether_readers_need_it(folder: Path) -> None:
+    """By a line of its own; in the middle of another comment it is none."""
+    (folder / "0002_spans.sql").write_text("-- Spans.\n-- Readers do without it.\nCREATE TABLE s (a TEXT);\n")
+    (folder / "0003_outbox.sql").write_text("-- Not: Readers do without it.\nCREATE TABLE o (a TEXT);\n")
+    assert [step.needed_to_read for step in migrations_of(folder)] == [True, False, True]
+    shipped = {step.name: step.needed_to_read for step in migrations_for("sqlite")}
+    assert (shipped["0001_runs"], shipped["0002_outbox"]) == (True, False)
+
+
+def test_released_ones_have_not_changed() -> None:
+    """Stores that were given them would be refused."""
+    released = {"0001_runs": "ff755d6c4bc6ac34a88dcd71dee480fbcf79938c5b53c3b8352769f17ab0c129"}
+    shipped = {step.name: step.checksum for step in migrations_for("sqlite")}
+    assert {name: shipped[name] for name in released} == released
+
+
 @pytest.mark.parametrize("name", ["0005_gap.sql", "runs.sql", "0004-dash.sql", "04_short.sql"])
 def test_a_misnamed_file_is_noticed(folder: Path, name: str) -> None:
     """It would be left out, or applied at the wrong time."""

@@ -83,6 +83,11 @@ WHERE name = ? AND seen_at IS NOT NULL
 
 _LETTERS: Final = f"SELECT {DEAD_LETTER} FROM dead_letters AS found JOIN runs ON runs.number = found.run"
 
+# Two statements, so that each finds its rows through an index and in their order.
+_OF_ALL: Final = "WHERE found.id > ? ORDER BY found.id LIMIT ?"
+
+_OF_SINK: Final = "WHERE found.sink = ? AND found.id > ? ORDER BY found.id LIMIT ?"
+
 _SELECTED: Final = """
 (:sink IS NULL OR sink = :sink) AND (:ids IS NULL OR id IN (SELECT value FROM json_each(:ids)))
 """
@@ -182,12 +187,9 @@ def letters(connection: sqlite3.Connection, sink: str | None, after: int, limit:
     """Rows of ``DEAD_LETTER``, by id."""
     if not _there(connection):
         return []
-    # With two statements, each finds its rows through an index and in their order.
     if sink is None:
-        rest, values = "WHERE found.id > ? ORDER BY found.id LIMIT ?", (after, limit)
-        return connection.execute(f"{_LETTERS} {rest}", values).fetchall()
-    rest = "WHERE found.sink = ? AND found.id > ? ORDER BY found.id LIMIT ?"
-    return connection.execute(f"{_LETTERS} {rest}", (sink, after, limit)).fetchall()
+        return connection.execute(f"{_LETTERS} {_OF_ALL}", (after, limit)).fetchall()
+    return connection.execute(f"{_LETTERS} {_OF_SINK}", (sink, after, limit)).fetchall()
 
 
 def replay(connection: sqlite3.Connection, sink: str | None, ids: Sequence[int] | None, now: Now) -> int:

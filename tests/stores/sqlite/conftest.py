@@ -19,6 +19,7 @@ from jobkit.statuses import Trigger
 from jobkit.stores.base import NewRun, RunQuery
 from jobkit.stores.sqlite.store import SqliteStore
 from jobkit.testing.conformance.kit import START
+from tests.stores.sqlite.children import Child
 
 
 @pytest.fixture
@@ -94,3 +95,19 @@ def public_folder() -> Iterator[Path]:
         for found in [folder, *folder.rglob("*")]:
             if found.is_dir():
                 found.chmod(0o755)
+
+
+@pytest.fixture
+def child(database: Path, child_environment: dict[str, str]) -> Iterator[Callable[[str], Child]]:
+    """Starts a process on the database of this test."""
+    children: list[Child] = []
+
+    def start(script: str) -> Child:
+        database.parent.mkdir(exist_ok=True)
+        children.append(Child(script, database, child_environment))
+        return children[-1]
+
+    yield start
+    for one in children:
+        if one.process.poll() is None:
+            one.kill()

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import signal
-import sqlite3
-import subprocess
-import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import IO
 
 import pytest
 
@@ -19,98 +14,15 @@ from jobkit.records import RunRecord
 from jobkit.statuses import RunStatus
 from jobkit.stores.base import NewRun, RunQuery
 from jobkit.stores.sqlite.store import SqliteStore
+from tests.stores.sqlite.children import Child, is_whole
 
 Open = Callable[..., SqliteStore]
-
-# What every child begins with: a store on the file that it was told, and words for what it does.
-PRELUDE = """
-import anyio, json, os, signal, sys
-from datetime import UTC, datetime
-from pathlib import Path
-from jobkit.exceptions import StoreError
-from jobkit.processes import ProcessIdentity
-from jobkit.records import new_run_id
-from jobkit.statuses import RunStatus, Trigger
-from jobkit.stores.base import LeaseRequest, NewRun, Outcome, RunQuery
-from jobkit.stores.sqlite.store import SqliteStore
-
-path = Path(sys.argv[1])
-store = SqliteStore(path, project="shop", root=path.parent)
-request = LeaseRequest(ProcessIdentity.current(), "node")
-
-def say(*words):
-    print(json.dumps(words), flush=True)
-
-def new(**options):
-    id = new_run_id(datetime.now(UTC))
-    return NewRun(id=id, job="job", extension="web", trigger=Trigger.MANUAL, **options)
-
-def done():
-    return Outcome(status=RunStatus.SUCCEEDED, finished_at=datetime.now(UTC), duration_ms=1)
-"""
 
 
 @pytest.fixture
 def anyio_backend() -> str:
     """The loop of this process has no part in what its children do."""
     return "asyncio"
-
-
-class Child:
-    """A process that runs *script*; its answers are lines of JSON."""
-
-    def __init__(self, script: str, path: Path, environment: dict[str, str]) -> None:
-        self.process = subprocess.Popen(
-            [sys.executable, "-c", PRELUDE + script, str(path)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            env=environment,
-        )
-
-    @property
-    def output(self) -> IO[str]:
-        assert self.process.stdout is not None
-        return self.process.stdout
-
-    def go_on(self) -> None:
-        """Let a child that waits for a line of input continue."""
-        assert self.process.stdin is not None
-        self.process.stdin.write("\n")
-        self.process.stdin.flush()
-
-    def answers(self) -> list[list[object]]:
-        """All that it said, once it has ended well."""
-        output, errors = self.process.communicate(timeout=60)
-        assert self.process.returncode == 0, errors
-        return [json.loads(line) for line in output.splitlines()]
-
-    def kill(self) -> None:
-        self.process.send_signal(signal.SIGKILL)
-        self.process.communicate()
-
-
-@pytest.fixture
-def child(database: Path, child_environment: dict[str, str]) -> Iterator[Callable[[str], Child]]:
-    """Starts a process on the database of this test."""
-    children: list[Child] = []
-
-    def start(script: str) -> Child:
-        database.parent.mkdir(exist_ok=True)
-        children.append(Child(script, database, child_environment))
-        return children[-1]
-
-    yield start
-    for one in children:
-        if one.process.poll() is None:
-            one.kill()
-
-
-def _is_whole(path: Path) -> bool:
-    with contextlib.closing(sqlite3.connect(path)) as connection:
-        broken_links = connection.execute("PRAGMA foreign_key_check").fetchall()
-        return connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)] and not broken_links
 
 
 HAMMER = """
@@ -241,7 +153,7 @@ anyio.run(main)
             assert lost is not None
             assert lost.status is RunStatus.LOST
         assert (await store.runs(RunQuery(statuses=[RunStatus.RUNNING]))).runs == ()
-    assert _is_whole(database)
+    assert is_whole(database)
 
 
 async def test_a_process_killed_beside_another(
@@ -256,7 +168,7 @@ async def test_a_process_killed_beside_another(
         victim.kill()
         record: RunRecord = await store.add_run(new())
         assert (await store.run(record.id)).number == record.number
-    assert _is_whole(database)
+    assert is_whole(database)
 
 
 async def test_a_process_killed_while_it_makes_the_file(
@@ -288,7 +200,7 @@ anyio.run(main)
         survived = one.process.returncode == 0
         async with open_store() as store:
             assert (await store.runs(RunQuery())).runs == ()
-        assert _is_whole(database)
+        assert is_whole(database)
         for path in database.parent.iterdir():
             path.unlink()
         if survived:
@@ -354,7 +266,7 @@ anyio.run(main)
     async with open_store() as store:
         assert [record.number for record in (await store.runs(RunQuery())).runs] == [2, 1]
         assert (await store.run(1)).status is RunStatus.SUCCEEDED
-    assert _is_whole(database)
+    assert is_whole(database)
 
 
 def test_a_disk_that_is_full_from_the_start(child: Callable[[str], Child], database: Path) -> None:

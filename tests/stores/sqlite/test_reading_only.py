@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,9 @@ from jobkit.exceptions import StoreError
 from jobkit.processes import ProcessIdentity
 from jobkit.records import LogLine, RunRecord
 from jobkit.stores.base import LeaseRequest, NewRun, RunPage, RunQuery
+from jobkit.stores.outbox import SinkLease, SinkRegistration
 from jobkit.stores.sqlite.store import SqliteStore
-from jobkit.testing.conformance.kit import START, outcome
+from jobkit.testing.conformance.kit import START, outcome, settled
 
 Open = Callable[..., SqliteStore]
 
@@ -201,6 +203,13 @@ async def test_nothing_can_be_written(open_store: Open, made: RunRecord, new: Ca
             lambda: store.settle(lease, dead=True),
             lambda: store.add_log_lines(made.id, [LogLine(1, START, "info", "x", 1)]),
             lambda: store.prune(START),
+            lambda: store.register_sinks([SinkRegistration("sink", timedelta(days=7))]),
+            lambda: store.take_sink("sink", ProcessIdentity.current(), timedelta(seconds=10)),
+            lambda: store.release_sink(SinkLease("sink", ProcessIdentity.current(), 1, START)),
+            lambda: settled(store, SinkLease("sink", ProcessIdentity.current(), 1, START)),
+            lambda: store.remove_sink("sink"),
+            store.replay,
+            store.drop_dead_letters,
             store.upgrade,
         ]
         for call in calls:
@@ -232,6 +241,64 @@ async def test_an_older_store_has_to_be_upgraded_first(
     assert (await open_store().upgrade()).pending == ()
     async with store:
         assert (await store.run(1)).job == "made"
+
+
+@pytest.fixture
+async def before_the_outbox(
+    public_folder: Path, new: Callable[..., NewRun], sql: Callable[..., list[Any]]
+) -> Path:
+    """A store as the version made it that had no outbox: one run, and only the first migration."""
+    path = public_folder / "jobkit.db"
+    async with SqliteStore(path, project="shop", root=public_folder) as store:
+        _, lease = await store.add_and_start(new(), LeaseRequest(ProcessIdentity.current(), "n"))
+        await store.finish(lease, outcome())
+    sql("DROP TABLE outbox", "DROP TABLE dead_letters", "DROP TABLE sinks", path=path)
+    sql("DELETE FROM migrations WHERE number > 1", path=path)
+    return path
+
+
+async def test_a_store_from_before_the_outbox_is_read(before_the_outbox: Path) -> None:
+    """Its runs are there, and nothing waits; opened for writing it is upgraded, also meanwhile."""
+
+    def store(**options: Any) -> SqliteStore:
+        return SqliteStore(before_the_outbox, project="shop", root=before_the_outbox.parent, **options)
+
+    content = before_the_outbox.read_bytes()
+    async with store(read_only=True) as reader:
+        assert (await reader.schema()).pending == ("0002_outbox",)
+        assert (await reader.run(1)).job == "job"
+        assert await reader.outbox("sink") == []
+        assert await reader.sinks() == []
+        assert await reader.dead_letters() == []
+        assert await reader.dead_letters(sink="sink") == []
+        assert before_the_outbox.read_bytes() == content
+        async with store() as writer:
+            assert (await writer.schema()).pending == ()
+            await writer.register_sinks([SinkRegistration("sink", timedelta(days=7))])
+            assert await writer.outbox("sink") == []
+            assert (await writer.run(1)).job == "job"
+        assert [state.name for state in await reader.sinks()] == ["sink"]
+
+
+async def test_a_store_from_before_the_outbox_in_a_read_only_folder(
+    before_the_outbox: Path, as_somebody_else: Callable[..., Any]
+) -> None:
+    """As any other: read without a trace, refused for writing."""
+    before_the_outbox.chmod(0o444)
+    before_the_outbox.parent.chmod(0o555)
+    assert as_somebody_else(before_the_outbox, "read") == [1]
+    assert as_somebody_else(before_the_outbox, "write") == "JK612"
+    assert [path.name for path in before_the_outbox.parent.iterdir()] == ["jobkit.db"]
+
+
+@pytest.mark.usefixtures("made")
+async def test_another_project_is_refused_before_the_outbox_too(
+    sql: Callable[..., list[Any]], refused: Callable[..., Any]
+) -> None:
+    """Reading on without a migration skips no other check."""
+    sql("DROP TABLE outbox", "DROP TABLE dead_letters", "DROP TABLE sinks")
+    sql("DELETE FROM migrations WHERE number > 1")
+    await refused("JK616", read_only=True, project="another")
 
 
 def test_the_helper_itself_drops_privileges(
