@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from types import MappingProxyType
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from jobkit.config.layers import DeepPath, Setting, Statement
 from jobkit.origin import DEFAULT, Origin
-
-_NO_PLACES: Mapping[DeepPath, Origin] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +25,7 @@ class Node:
     written: str | None = None
     expanded: bool = False
     below: DeepPath = ()
-    places: Mapping[DeepPath, Origin] = _NO_PLACES
+    places: Mapping[DeepPath, Origin] = field(default_factory=dict)
 
     @classmethod
     def of(cls, path: DeepPath, setting: Setting) -> Node:

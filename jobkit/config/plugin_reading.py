@@ -19,7 +19,7 @@ from jobkit.config.expansion import expands_variables, holds_variable
 from jobkit.config.layers import DeepPath, Setting
 from jobkit.config.plugin_nodes import Node
 from jobkit.config.shapes import kind_of
-from jobkit.exceptions import ConfigError
+from jobkit.exceptions import ConfigError, PluginError
 from jobkit.redaction import looks_secret, mask_url, redact, secrets_of
 from jobkit.sanitising import bounded, safe_text
 from jobkit.values.base import Kind, MisfitError
@@ -126,8 +126,11 @@ class Reading:
                 self.errors.append(unknown_key(child.path, kind.fields, child.origin))
 
     def _why(self, error: Exception, node: Node) -> str:
-        """What the plugin says, without what is secret in what it was given."""
-        if node.holds_expanded:
+        """What the plugin says, without what is secret in what it was given.
+
+        Where a variable stands, only a PluginError is believed to repeat nothing of it.
+        """
+        if node.holds_expanded and not isinstance(error, PluginError):
             return "the plugin refuses it (why is not shown, because a variable is in it)"
         secrets = self.secrets | secrets_of(node.value)
         return redact(safe_text(error, 400), secrets) or type(error).__name__
@@ -172,6 +175,8 @@ class Reading:
     def _union(self, kind: UnionKind, node: Node) -> Any:
         if node.value is None and kind.optional:
             return None
+        if len(kind.members) == 1:
+            return self._walk(kind.members[0], node)
         tagged = {tag: member for member in kind.members if (tag := tag_of(member)) is not None}
         if len(tagged) > 1 and isinstance(node.value, Mapping):
             return self._by_tag(tagged, node)
