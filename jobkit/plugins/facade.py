@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from jobkit.plugins.parser import Parser
     from jobkit.plugins.provided import Provided
     from jobkit.plugins.registry import PluginInfo, PluginRegistry
+    from jobkit.plugins.sources import PluginChoice
     from jobkit.plugins.terminal import Terminal
     from jobkit.plugins.values import CollectReport, LogProcessor, Panel, Run, RunRequest
     from jobkit.records import RunRecord
@@ -55,6 +56,11 @@ class Hooks:
     def implemented(self, hook: str) -> bool:
         """Whether any plugin implements *hook* (``"run_started"``); cheap."""
         return bool(self._registry.implementations(f"jobkit_{hook}"))
+
+    @property
+    def choice(self) -> PluginChoice | None:
+        """Which plugins the user has chosen, when they were loaded."""
+        return self._registry.choice
 
     def failed(self, plugin: str, hook: str, error: BaseException, *, run: str | None = None) -> None:
         """Count, log and tell a failure of something that *plugin* has given: *hook* says of what."""

@@ -19,6 +19,7 @@ from jobkit.sanitising import safe_text
 if TYPE_CHECKING:
     from jobkit.plugins.facade import Hooks
     from jobkit.plugins.failures import PluginFailure
+    from jobkit.plugins.sources import PluginChoice
     from jobkit.redaction import Redactor
 
 Source = Literal["built-in", "option", "entry point", "variable", "project", "extension"]
@@ -84,8 +85,10 @@ class PluginRegistry:
         self.warnings: list[PluginError] = []
         #: Told of every call, where somebody wants to know.
         self.trace: Callable[[HookCall], None] | None = None
-        #: Where set, failures are neither counted, logged nor told here but given to it: it has another process
-        #: do so.
+        #: What the user has chosen; a process of the same project, made for a job, loads the same.
+        self.choice: PluginChoice | None = None
+        #: Where set, failures are neither counted, logged nor told here, but given to it: another process
+        #: is to do so.
         self.relay: Callable[[PluginFailure], None] | None = None
         self._infos: list[PluginInfo] = []
         self._active: dict[str, PluginInfo] = {}
