@@ -58,11 +58,14 @@ def resolve(value: str) -> object:
     return found
 
 
-def describe(error: BaseException, what: str, redactor: Redactor) -> PluginError:
-    """What importing *what* raised: the place in the plugin's code, the reason and, if known, the cure."""
+def describe(error: BaseException, what: str, package: str, redactor: Redactor) -> PluginError:
+    """What importing *what* raised: the place in the plugin's code, the reason and, if known, the cure.
+
+    *package* is the package, or the module, that the plugin's code is in.
+    """
+    path, line = _place(error, package)
     if isinstance(error, JobkitError):
-        return _of_ours(error, redactor)
-    path, line = place_of(error)
+        return _of_ours(error, path, line, redactor)
     help = None
     if isinstance(error, SystemExit):
         code = "" if error.code is None else redactor.show(error.code, 60, multiline=False)
@@ -77,7 +80,7 @@ def describe(error: BaseException, what: str, redactor: Redactor) -> PluginError
         if isinstance(error, ModuleNotFoundError) and error.name is not None:
             missing = error.name.partition(".")[0]
             help = f"install what provides `{missing}` into the environment of {sys.executable}"
-    described = PluginError(reason, code="JK701", path=path, line=line, help=help)
+    described = PluginError(reason, code="JK709", path=path, line=line, help=help)
     described.__cause__ = error
     return described
 
@@ -86,19 +89,32 @@ def leads_nowhere(error: NothingThere, plugin: InstalledPlugin) -> PluginError:
     """For an entry point without the object that it promises; the place is where it is written."""
     return PluginError(
         f"the entry point {plugin.name} = {plugin.value} of {plugin.origin} leads nowhere: {error}",
-        code="JK709",
+        code="JK712",
         path=plugin.file,
         line=_line_of(plugin),
         help="correct it in the pyproject.toml of the plugin, and install that again",
     )
 
 
-def _of_ours(error: JobkitError, redactor: Redactor) -> PluginError:
-    """Raised by jobkit on purpose: a file that may not be executed keeps the code that says why."""
-    code = error.code if error.code.startswith("JK15") else "JK701"
+def _place(error: BaseException, package: str) -> tuple[Path | None, int | None]:
+    """The last line of the plugin's own code that was executed; else what was, outside of jobkit."""
+    trace, found = error.__traceback__, None
+    while trace is not None:
+        module = trace.tb_frame.f_globals.get("__name__")
+        if isinstance(module, str) and f"{module}.".startswith(f"{package}."):
+            found = Path(trace.tb_frame.f_code.co_filename), trace.tb_lineno
+        trace = trace.tb_next
+    return found or place_of(error)
+
+
+def _of_ours(error: JobkitError, path: Path | None, line: int | None, redactor: Redactor) -> PluginError:
+    """Raised on purpose. The code stays of a plugin that refuses, and of a file that must not be executed."""
+    code = error.code if error.code.startswith(("JK15", "JK7")) else "JK709"
     message = redactor.show(error.message, 2 * _LONGEST, multiline=True)
+    if error.path is not None:
+        path, line = error.path, error.line
     help = _HELP.get(error.code, error.help)
-    described = PluginError(message, code=code, path=error.path, line=error.line, help=help)
+    described = PluginError(message, code=code, path=path, line=line, help=help)
     described.__cause__ = error
     return described
 

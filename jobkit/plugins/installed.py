@@ -142,21 +142,32 @@ def _distributions() -> Iterator[tuple[str, str, Distribution | None]]:
         except OSError:
             continue
         else:
-            for name in _metadata_in(path, names):
-                yield f"{path}{os.sep}{name}", _name_of(path, name), None
+            for name, folder in _metadata_in(path, names):
+                yield f"{path}{os.sep}{folder}", name, None
     for finder in sys.meta_path:
         # Somebody may keep distributions where no folder is: frozen programs do.
         if finder is not PathFinder and hasattr(finder, "find_distributions"):
             yield from _named(finder.find_distributions(_everything()))
 
 
-def _metadata_in(path: str, names: list[str]) -> list[str]:
+def _metadata_in(path: str, names: list[str]) -> list[tuple[str, str]]:
     """Of the *names* in the folder *path*, those that describe distributions, in a fixed order."""
     if path.lower().endswith(".egg"):
-        return [name for name in names if name.lower() == "egg-info"]
+        return [(_name_of(path, name), name) for name in names if name.lower() == "egg-info"]
     # What pip could not delete lies about under a name with a tilde.
-    found = [name for name in names if name.lower().endswith(_FOLDERS) and not name.startswith("~")]
-    return sorted(found, key=str.lower)
+    folders = [name for name in names if name.lower().endswith(_FOLDERS) and not name.startswith("~")]
+    found = sorted((_name_of(path, folder), folder) for folder in folders)
+    if len({name for name, _ in found}) < len(found):
+        # An upgrade by `pip install --target` leaves the old one where it was: the last written counts.
+        found.sort(key=lambda item: (item[0], -_modified(f"{path}{os.sep}{item[1]}")))
+    return found
+
+
+def _modified(path: str) -> int:
+    try:
+        return os.stat(path).st_mtime_ns
+    except OSError:
+        return 0
 
 
 def _name_of(path: str, name: str) -> str:
@@ -196,7 +207,8 @@ def _plugins_of(folder: str, distribution: Distribution | None, memory: Memory) 
         status = os.stat(f"{folder}{os.sep}{_ENTRY_POINTS}")
     except OSError:
         return []  # it has no entry points
-    signature = [status.st_size, status.st_mtime_ns, status.st_ino]
+    # The time stamp of the content can be anything; nobody can set that of the last change.
+    signature = [status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino]
     known = memory.plugins(folder, signature)
     if known is not None:
         return [
@@ -204,7 +216,7 @@ def _plugins_of(folder: str, distribution: Distribution | None, memory: Memory) 
             for name, value, distribution_name, version in known
         ]
     found = _look(folder)
-    keep = status.st_mtime_ns < time.time_ns() - _YOUNG
+    keep = status.st_ctime_ns < time.time_ns() - _YOUNG
     memory.note(
         folder, signature if keep else None, [[p.name, p.value, p.distribution, p.version] for p in found]
     )

@@ -56,6 +56,7 @@ def load_plugins(
     for ``required_plugins``, UsageError for a ``--plugin`` that there is not, and PluginError for anything
     that would be a warning if *registry* is strict. What ``pythonpath`` says must be in force.
     """
+    registry.choice = choice
     loading = _Loading(registry, config, choice or PluginChoice(), import_file, variables, remember)
     loading.builtins(builtins)
     loading.named("option", loading.choice.load)
@@ -97,7 +98,8 @@ class _Loading:
             elif self._is_blocked(builtin.name):
                 self._registry.add_blocked(builtin.name, source="built-in")
                 continue
-            self._take(builtin.name, builtin.load, f"the built-in {builtin.name}", source="built-in")
+            what = f"the built-in {builtin.name}"
+            self._take(builtin.name, builtin.load, what, "jobkit", source="built-in")
 
     def named(self, source: Literal["option", "variable"], words: Sequence[str]) -> None:
         """What an option or a variable asks for: entry points first, then modules."""
@@ -114,7 +116,7 @@ class _Loading:
             help = "install the distribution again"
             said = self._redactor.show(reason, 200, multiline=False)
             text = f"what {path.parent.name} offers cannot be read: {said}"
-            self._warn(PluginError(text, code="JK709", path=path, help=help))
+            self._warn(PluginError(text, code="JK712", path=path, help=help))
         for plugin in self.installed.plugins if self.autoload else ():
             self._entry_point(plugin, "entry point")
 
@@ -132,7 +134,8 @@ class _Loading:
             elif file.error is not None:
                 self._broken(file.name, file.error, facts)
             else:
-                self._take(file.name, partial(self._import_file, file.path, file.module), shown, **facts)
+                load = partial(self._import_file, file.path, file.module)
+                self._take(file.name, load, shown, file.module, **facts)
 
     # -- one plugin -------------------------------------------------------------------------------------
 
@@ -148,15 +151,16 @@ class _Loading:
         if self._is_blocked(plugin.name, plugin.distribution):
             self._registry.add_blocked(plugin.name, **facts)
             return
-        what = f"{plugin.value.partition(':')[0]} ({plugin.origin})"
-        self._take(plugin.name, lambda: resolve(plugin.value), what, installed=plugin, **facts)
+        module = plugin.value.partition(":")[0].strip()
+        load, package = partial(resolve, plugin.value), module.partition(".")[0]
+        self._take(plugin.name, load, f"{module} ({plugin.origin})", package, installed=plugin, **facts)
 
     def _module(self, name: str, source: Literal["option", "variable"]) -> None:
         if self._is_blocked(name):
             self._registry.add_blocked(name, source=source)
             return
         try:
-            self._take(name, lambda: resolve(name), name, source=source)
+            self._take(name, partial(resolve, name), name, name.partition(".")[0], source=source)
         except NothingThere as error:
             missing = self._no_such_plugin(name, _NAMED[source], error)
             if source == "option":
@@ -169,6 +173,7 @@ class _Loading:
         name: str,
         load: Callable[[], object],
         what: str,
+        package: str,
         *,
         installed: InstalledPlugin | None = None,
         **facts: Any,
@@ -188,7 +193,7 @@ class _Loading:
             self._broken(name, leads_nowhere(error, installed), facts)
         except BaseException as error:
             # SystemExit, and what test tools raise to end a test: a plugin ends nobody but itself.
-            self._broken(name, describe(error, what, self._redactor), facts)
+            self._broken(name, describe(error, what, package, self._redactor), facts)
         else:
             self._tolerant(name, facts, lambda more: self._registry.register(plugin, name, **facts, **more))
 
@@ -228,12 +233,12 @@ class _Loading:
             if word in self._essential:
                 help = "leave the option out"
                 text = f"--plugin no:{word}: nothing works without this plugin of jobkit, so it stays"
-                self._warn(PluginError(text, code="JK712", help=help))
+                self._warn(PluginError(text, code="JK713", help=help))
             elif normalised(word) not in map(normalised, known):
                 close = difflib.get_close_matches(word, sorted(known), n=1)
                 help = f"did you mean no:{close[0]}?" if close else "`jobkit plugins` lists what there is"
                 text = f"--plugin no:{word}: there is no plugin or distribution of that name"
-                self._warn(PluginError(text, code="JK712", help=help))
+                self._warn(PluginError(text, code="JK713", help=help))
 
     # -- what is said -----------------------------------------------------------------------------------
 
