@@ -21,6 +21,7 @@ from jobkit.records import Progress, RunRecord
 from jobkit.statuses import RunStatus, Trigger
 from jobkit.stores.base import Lease, LeaseRequest, NewRun, Outcome, RunQuery, Store
 from jobkit.stores.memory import MemoryStore
+from jobkit.stores.outbox import OutboxVerdict, SinkLease, SinkRegistration
 from jobkit.stores.sqlite.store import SqliteStore
 
 T = TypeVar("T")
@@ -30,6 +31,13 @@ START = datetime(2026, 3, 1, tzinfo=UTC)
 OWNERS = st.sampled_from([ProcessIdentity(name, "boot", "", 1, "1") for name in ("a", "b")])
 ENDS = st.sampled_from([status for status in RunStatus if status.finished])
 JOBS = st.sampled_from(["one", "two"])
+SINKS = st.sampled_from(["sink", "\u00e9", "a"])
+SOME_IDS = st.none() | st.lists(st.integers(0, 12), max_size=4)
+VERDICTS = st.one_of(
+    st.tuples(st.sampled_from(["delivered", "refused"]), st.none()),
+    st.tuples(st.just("failed"), st.none()),
+    st.tuples(st.just("dead"), st.sampled_from(["failures", "rejected", "max_age"])),
+)
 
 
 class Agreement(RuleBasedStateMachine):
@@ -37,6 +45,7 @@ class Agreement(RuleBasedStateMachine):
 
     runs = Bundle("runs")
     leases = Bundle("leases")
+    sink_leases = Bundle("sink_leases")
 
     def __init__(self) -> None:
         super().__init__()
@@ -53,6 +62,7 @@ class Agreement(RuleBasedStateMachine):
         self.fences: dict[str, int] = {}
         self.finished: dict[str, RunRecord] = {}
         self.existing: set[str] = set()
+        self.sink_fences: dict[str, int] = {}
 
     def teardown(self) -> None:
         for store in (self.memory, self.sqlite):
@@ -171,6 +181,86 @@ class Agreement(RuleBasedStateMachine):
             assert ended is not None
             assert ended < before
         self.existing &= left
+
+    # -- the outbox -----------------------------------------------------------------------------
+
+    @rule(names=st.lists(SINKS, max_size=2), days=st.integers(1, 9))
+    def register(self, names: list[str], days: int) -> None:
+        sinks = [SinkRegistration(name, timedelta(days=days)) for name in names]
+        self.both(lambda store: store.register_sinks(sinks))
+
+    @rule(name=SINKS)
+    def remove(self, name: str) -> None:
+        self.both(lambda store: store.remove_sink(name))
+
+    @rule(days=st.sampled_from([3, 7]))
+    def days_pass(self, days: int) -> None:
+        self.time += timedelta(days=days)
+
+    @rule(target=sink_leases, name=SINKS, owner=OWNERS, dead=st.sampled_from([None, "a", "b"]))
+    def take(self, name: str, owner: ProcessIdentity, dead: str | None) -> Any:
+        lease = self.both(
+            lambda store: store.take_sink(
+                name, owner, timedelta(seconds=5), dead=lambda other: other.host == dead
+            )
+        )
+        if lease is None:
+            return multiple()
+        assert lease.fence >= self.sink_fences.get(name, 0)
+        self.sink_fences[name] = lease.fence
+        return lease
+
+    @rule(lease=sink_leases)
+    def release(self, lease: SinkLease) -> None:
+        self.both(lambda store: store.release_sink(lease))
+
+    @rule(
+        lease=sink_leases,
+        said=st.lists(st.tuples(st.integers(0, 12), VERDICTS, st.booleans()), max_size=4),
+        later=st.none() | st.integers(0, 2),
+    )
+    def settle_outbox(self, lease: SinkLease, said: list[Any], later: int | None) -> None:
+        not_before = None if later is None else self.time + timedelta(seconds=later)
+        verdicts = [
+            OutboxVerdict(entry, kind, f"error {entry}", reason, not_before, counts)
+            for entry, (kind, reason), counts in said
+        ]
+        self.count += 1
+        failures = self.count
+        self.both(
+            lambda store: store.settle_outbox(
+                lease, verdicts, failures=failures, suspended_until=not_before, error=f"error {failures}"
+            )
+        )
+
+    @rule(sink=st.none() | SINKS, ids=SOME_IDS)
+    def replay(self, sink: str | None, ids: list[int] | None) -> None:
+        self.both(lambda store: store.replay(sink=sink, ids=ids))
+
+    @rule(sink=st.none() | SINKS, ids=SOME_IDS)
+    def drop(self, sink: str | None, ids: list[int] | None) -> None:
+        self.both(lambda store: store.drop_dead_letters(sink=sink, ids=ids))
+
+    @invariant()
+    def only_what_has_finished_waits(self) -> None:
+        states = self.both(lambda store: store.sinks())
+        dead = self.both(lambda store: store.dead_letters(limit=10_000))
+        assert states is not None
+        assert dead is not None
+        everything = list(dead)
+        for state in states:
+            name = state.name
+            entries = self.both(lambda store, name=name: store.outbox(name, limit=10_000))  # type: ignore[misc]
+            assert entries is not None
+            assert [entry.id for entry in entries] == sorted(entry.id for entry in entries)
+            assert len(entries) == state.waiting
+            everything += entries
+        assert len({entry.id for entry in everything}) == len(everything)
+        for entry in everything:
+            assert entry.run_id in self.existing
+            run = self.both(methodcaller("run", entry.run_id))
+            assert run is not None
+            assert run.status.finished
 
     @invariant()
     def every_run_is_accounted_for(self) -> None:
