@@ -66,7 +66,3 @@ async def open_database(config: Config) -> AsyncIterator[Database]:
         trust_permissions=config.project.trust_permissions,
     ) as database:
         yield database
-
-
-#: What a project registers, by name.
-PLUGINS: Final[list[tuple[str, object]]] = [(NAME, SqlitePlugin())]
