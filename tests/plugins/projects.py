@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from jobkit import collection
-from jobkit.collection.plugin_files import plugin_file_importer
+from jobkit.collection.hook_files import HookFiles
 from jobkit.config import Config, load_config
 from jobkit.plugins.loading import load_plugins
 from jobkit.plugins.registry import PluginRegistry
@@ -54,22 +53,20 @@ class PluginProject:
         builtins: Sequence[Builtin] = (),
         disable_autoload: bool = False,
         strict: bool = False,
-        **options: Any,
     ) -> PluginRegistry:
         """Load the plugins, *words* being those of ``--plugin``."""
         collection.detach()
         config = self.config
-        collection.attach(config)
         registry = PluginRegistry(strict=strict)
-        load_plugins(
-            registry,
-            config,
-            PluginChoice.of(words, disable_autoload=disable_autoload, strict=strict),
-            builtins=builtins,
-            import_file=plugin_file_importer(config),
-            variables=variables or {},
-            **options,
-        )
+        with HookFiles(config, collection.attach(config)) as files:
+            load_plugins(
+                registry,
+                config,
+                PluginChoice.of(words, disable_autoload=disable_autoload, strict=strict),
+                builtins=builtins,
+                import_file=files.load,
+                variables=variables or {},
+            )
         return registry
 
 
