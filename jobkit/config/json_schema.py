@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jobkit.config.schema import KEYS, Key
 from jobkit.options import HIGHEST_PRIORITY, LONGEST_NAME, MOST_ITEMS, OPTIONS, Option
 from jobkit.records import to_plain
+
+if TYPE_CHECKING:
+    from jobkit.config.plugin_declared import Declared
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -44,10 +47,12 @@ _TYPES: Mapping[str, _Schema] = {
 }
 
 
-def json_schema() -> _Schema:
-    """The whole schema, as a new object."""
+def json_schema(tables: Mapping[str, Declared] | None = None) -> _Schema:
+    """The whole schema, as a new object; *tables* are what plugins declared, by the plugin's name."""
+    plugins, settings, definitions = _of_plugins(tables or {})
     options = {option.name: _option(option) for option in OPTIONS.values() if option.in_config}
-    tables = {
+    options["plugins"] |= settings
+    own = {
         table: {
             "description": _TABLES[table],
             **_closed({key.name: _key(key) for key in keys.values()}),
@@ -60,7 +65,7 @@ def json_schema() -> _Schema:
         "description": "jobkit.toml, and the operators' files in services/scheduler/.",
         **_closed(
             {
-                **tables,
+                **own,
                 "jobs": {
                     "type": "object",
                     "description": "What configuration says about single jobs.",
@@ -70,12 +75,32 @@ def json_schema() -> _Schema:
                 "plugins": {
                     "type": "object",
                     "description": "One table for each plugin, checked by the plugin.",
-                    "additionalProperties": {"type": "object"},
+                    **plugins,
                 },
             }
         ),
-        "$defs": {"job": {"description": "The options of one job.", **_closed(options)}, **_shared()},
+        "$defs": {
+            "job": {"description": "The options of one job.", **_closed(options)},
+            **_shared(),
+            **definitions,
+        },
     }
+
+
+def _of_plugins(tables: Mapping[str, Declared]) -> tuple[_Schema, _Schema, _Schema]:
+    """``[plugins]``, the option ``plugins`` of a job, and what they refer to.
+
+    A plugin that declared nothing takes any table.
+    """
+    anything: _Schema = {"additionalProperties": {"type": "object"}}
+    if not tables:
+        return anything, {}, {}
+    from jobkit.config.plugin_schema import PluginSchemas
+
+    found = PluginSchemas(tables)
+    plugins = {"properties": found.tables, **anything} if found.tables else anything
+    settings = {"properties": found.settings, **anything} if found.settings else {}
+    return plugins, settings, found.definitions
 
 
 def _shared() -> _Schema:

@@ -18,6 +18,7 @@ from jobkit.redaction import MASK, redact
 from jobkit.retry import Retry
 
 if TYPE_CHECKING:
+    from jobkit.config.plugin_tables import PluginTables
     from jobkit.config.settings import Config
     from jobkit.expect import Expect
     from jobkit.job import JobSpec
@@ -55,8 +56,11 @@ class Stack:
 # -- keys -------------------------------------------------------------------------------------------------
 
 
-def stacks_of(tree: Setting) -> Iterator[Stack]:
-    """Every key of jobkit's own tables, then every option of jobs and plugins that somebody set."""
+def stacks_of(tree: Setting, tables: PluginTables | None = None) -> Iterator[Stack]:
+    """Every key of jobkit's own tables, then every option of jobs and plugins that somebody set.
+
+    *tables* know what plugins declared as secret.
+    """
     for table, keys in KEYS.items():
         for key in keys.values():
             default = Opinion(to_plain(key.default), DEFAULT, to_plain(key.default), key.default_text)
@@ -65,21 +69,27 @@ def stacks_of(tree: Setting) -> Iterator[Stack]:
     for table in ("jobs", "plugins"):
         found = tree.at((table,))
         for name, part in (found.parts or {} if found is not None else {}).items():
-            yield from _table_stacks(f"{table}.{name}", part)
+            for path, stack in _table_stacks((table, name), part):
+                yield _hidden(stack) if tables is not None and tables.hides(path) else stack
 
 
-def _table_stacks(key: str, table: Setting) -> Iterator[Stack]:
-    """What is set in ``[jobs.NAME]`` or ``[plugins.NAME]``."""
-    of_job = key.startswith("jobs.")
+def _table_stacks(at: tuple[str, str], table: Setting) -> Iterator[tuple[tuple[str, ...], Stack]]:
+    """What is set in ``[jobs.NAME]`` or ``[plugins.NAME]``, each with the path that leads there."""
+    of_job, key = at[0] == "jobs", ".".join(at)
     for name, part in (table.parts or {}).items():
         if of_job and name == CHANGED:
             continue
         if of_job and name == "retries":
             for path, opinions in _retry_opinions(part).items():
-                yield Stack(".".join((key, "retries", *path)), tuple(opinions))
+                yield (*at, "retries", *path), Stack(".".join((key, "retries", *path)), tuple(opinions))
             continue
         for below, leaf in part.leaves():
-            yield Stack(".".join((key, name, *below)), tuple(_opinions(leaf)))
+            yield (*at, name, *below), Stack(".".join((key, name, *below)), tuple(_opinions(leaf)))
+
+
+def _hidden(stack: Stack) -> Stack:
+    """*stack* without the values, which a plugin or a parameter says are secret."""
+    return Stack(stack.key, tuple(opinion._replace(value=MASK) for opinion in stack.opinions))
 
 
 def _with_leaves(key: str, below: list[Opinion], setting: Setting | None) -> Iterator[Stack]:
@@ -116,8 +126,7 @@ def option_stacks(proposed: JobSpec, config: Config) -> list[Stack]:
             case "expect":
                 stacks += _table(name, _expected(proposed), said.get(name))
             case "plugins":
-                code = {tuple(path): value for path, value in _flat(proposed.plugins)}
-                stacks += _table(name, _by_code(code, proposed), said.get(name))
+                stacks += _plugins(proposed, config, said.get(name))
             case "parameters":
                 stacks += _parameters(proposed, said.get(name))
             case _:
@@ -211,21 +220,31 @@ def _parameters(spec: JobSpec, setting: Setting | None) -> Iterator[Stack]:
     }
     for stack in _table("parameters", defaults, setting):
         name = stack.key.split(".")[1] if "." in stack.key else ""
-        opinions = stack.opinions
-        if name in secret:
-            opinions = tuple(opinion._replace(value=MASK) for opinion in opinions)
-        yield Stack(stack.key, opinions)
+        yield _hidden(stack) if name in secret else stack
+
+
+def _plugins(spec: JobSpec, config: Config, setting: Setting | None) -> Iterator[Stack]:
+    code = _by_code({tuple(path): value for path, value in _flat(spec.plugins)}, spec)
+    hides = config.accepted.hides if config.accepted is not None else lambda path: False
+    for path, stack in _paths_and_stacks("plugins", code, setting):
+        yield _hidden(stack) if hides(("jobs", spec.name, "plugins", *path)) else stack
 
 
 def _table(name: str, below: Mapping[tuple[str, ...], Opinion], setting: Setting | None) -> Iterator[Stack]:
     """One stack for each key of an option that is a table; one for the option if there are no keys."""
+    yield from (stack for _, stack in _paths_and_stacks(name, below, setting))
+
+
+def _paths_and_stacks(
+    name: str, below: Mapping[tuple[str, ...], Opinion], setting: Setting | None
+) -> Iterator[tuple[tuple[str, ...], Stack]]:
     found = {path: [opinion] for path, opinion in below.items()}
     for path, leaf in setting.leaves() if setting is not None else ():
         found.setdefault(path, []).extend(_opinions(leaf))
     if not found:
-        yield Stack(name, (_plain(OPTIONS[name].default, DEFAULT),))
+        yield (), Stack(name, (_plain(OPTIONS[name].default, DEFAULT),))
     for path, opinions in found.items():
-        yield Stack(".".join((name, *path)), tuple(opinions))
+        yield path, Stack(".".join((name, *path)), tuple(opinions))
 
 
 def _flat(value: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
