@@ -53,8 +53,6 @@ class PluginInfo:
     @property
     def switch(self) -> str:
         """What turns it off, for error texts."""
-        if self.extension is not None:
-            return f"rename {self.path.name if self.path is not None else 'hooks.py'}"
         return f"--plugin no:{self.name}"
 
 
@@ -186,9 +184,9 @@ class PluginRegistry:
         first = faults[0]
         more = "".join(f"; {fault.message}{_at(fault)}" for fault in faults[1:])
         message = f"plugin {info.name} is left out: {first.message}{more}"
-        help = (
-            f"{first.help}; or leave it out: {info.switch}" if first.help else f"{info.switch} leaves it out"
-        )
+        help = first.help or f"{info.switch} leaves it out"
+        if "--plugin no:" not in help:
+            help += f"; or leave it out: {info.switch}"
         error = PluginError(message, code=first.code, path=first.path, line=first.line, help=help)
         error.__cause__ = first.__cause__
         info.status, info.error = "broken", error
