@@ -105,28 +105,43 @@ async def limited(call: Callable[[], Awaitable[Any]], seconds: float, grace: flo
     """Await *call* in a task of its own, *seconds* at most, then tell it to stop, then cut it off."""
     ended = Ended()
     severable = Severable(_contained(call, ended))
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(_until_severed, severable, ended)
-        try:
-            with anyio.move_on_after(seconds):
-                await ended.over.wait()
-        finally:
-            if not ended.over.is_set():
-                tasks.cancel_scope.cancel()
-                with anyio.move_on_after(grace, shield=True):
+    try:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(until_severed, severable, ended.over)
+            try:
+                with anyio.move_on_after(seconds):
                     await ended.over.wait()
-            if not ended.over.is_set():
-                severable.sever()
+            finally:
+                if not ended.over.is_set():
+                    tasks.cancel_scope.cancel()
+                    with anyio.move_on_after(grace, shield=True):
+                        await ended.over.wait()
+                if not ended.over.is_set():
+                    severable.sever()
+    except BaseExceptionGroup as group:
+        pass_on(group)
     return ended
 
 
-async def _until_severed(severable: Severable[None], ended: Ended) -> None:
+async def until_severed(severable: Severable[None], over: anyio.Event) -> None:
+    """The body of a task that a stranger's code has for itself; sets *over* at its end."""
     try:
         await severable
     except Severed:  # it was told to stop and would not: it is left behind
         return
     finally:
-        ended.over.set()
+        over.set()
+
+
+def pass_on(group: BaseExceptionGroup) -> None:
+    """Raise what is for us of what came out of such a task.
+
+    The rest is the event loop's complaint about cancel scopes that a stranger's code has left open. The
+    task that they were in is gone, and how the call went is known without it.
+    """
+    ours = group.subgroup((KeyboardInterrupt, anyio.get_cancelled_exc_class()))
+    if ours is not None:
+        raise ours
 
 
 async def _contained(call: Callable[[], Awaitable[Any]], ended: Ended) -> None:

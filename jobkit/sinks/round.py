@@ -9,7 +9,8 @@ until it takes one.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncGenerator, Collection
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
@@ -121,12 +122,16 @@ class Round:
 
     async def _probe(self) -> bool:
         """Whether the suspended sink takes runs again, found out with one run if it is time to."""
+        unanswered = []
         while (job := await self._candidate()) is not None:
             self._memory.tried(job)
             await self._pass(job)
             if self._contact:
                 break
-            await self._settlement.flush()  # every run of that job was none of the sink's
+            unanswered.append(job)  # every run of that job was none of the sink's
+            await self._settlement.flush()
+        for job in unanswered:
+            self._memory.probed.pop(job, None)
         if self._passed:
             return True
         self._conclude()
@@ -144,15 +149,16 @@ class Round:
             return None
         heads: set[str] = set()
         waiting: set[str] = set()
-        async for entry in self._entries():
-            if entry.job in heads or entry.job in waiting:
-                continue
-            if self._is_early(entry):
-                waiting.add(entry.job)
-            elif entry.job not in self._memory.probed:
-                return entry.job
-            else:
-                heads.add(entry.job)
+        async with aclosing(self._entries()) as entries:
+            async for entry in entries:
+                if entry.job in heads or entry.job in waiting:
+                    continue
+                if self._is_early(entry):
+                    waiting.add(entry.job)
+                elif entry.job not in self._memory.probed:
+                    return entry.job
+                else:
+                    heads.add(entry.job)
         if not due:
             return None
         return next((job for job in self._memory.probed if job in heads), None)
@@ -163,22 +169,23 @@ class Round:
         """Try what waits, in order; with *only*, nothing but that job, until the sink has answered once."""
         blocked: set[str] = set()
         last = 0
-        async for entry in self._entries():
-            last = entry.id
-            if self._is_too_old(entry):
-                self._bury(entry, "max_age", entry.error or "it was never given")
-            elif entry.job in blocked:
-                continue
-            elif (only or entry.job) != entry.job or self._is_early(entry) or not await self._try(entry):
-                blocked.add(entry.job)
-            if self._settlement.full:
-                await self._settlement.flush()
-            if self._stopped or (only is not None and self._contact):
-                return
+        async with aclosing(self._entries()) as entries:
+            async for entry in entries:
+                last = entry.id
+                if self._is_too_old(entry):
+                    self._bury(entry, "max_age", entry.error or "it was never given")
+                elif entry.job in blocked:
+                    continue
+                elif (only or entry.job) != entry.job or self._is_early(entry) or not await self._try(entry):
+                    blocked.add(entry.job)
+                if self._settlement.full:
+                    await self._settlement.flush()
+                if self._stopped or (only is not None and self._contact):
+                    return
         if only is None:
             self._memory.seen = last
 
-    async def _entries(self) -> AsyncIterator[OutboxEntry]:
+    async def _entries(self) -> AsyncGenerator[OutboxEntry, None]:
         after = 0
         while page := await self._parts.store.outbox(self._parts.sink.name, after=after, limit=_PAGE):
             for entry in page:

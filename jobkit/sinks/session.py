@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 import anyio
 
 from jobkit.exceptions import PluginError
-from jobkit.severable import Severable, Severed
+from jobkit.severable import Severable
+from jobkit.sinks.calling import pass_on, until_severed
 
 if TYPE_CHECKING:
     from jobkit.sinks.checking import CheckedSink
@@ -78,12 +79,13 @@ class _Hold:
     async def run(self) -> None:
         """The body of the task; raises nothing but KeyboardInterrupt."""
         try:
+            # One more task, for a scope that the sink leaves open must not be found inside one of ours.
             with self._scope:
-                await self._severable
-        except Severed:  # it was told to stop and would not: it is left behind
-            return
+                async with anyio.create_task_group() as tasks:
+                    tasks.start_soon(until_severed, self._severable, self.settled, name="jobkit sink")
+        except BaseExceptionGroup as group:
+            pass_on(group)
         finally:
-            self.settled.set()
             self.over.set()
 
     async def end(self, seconds: float, grace: float) -> None:
