@@ -1,0 +1,63 @@
+"""What people read: plain text, of a length that every service takes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from jobkit import RunRecord
+from jobkit_notify.alerts.rules import PROBLEMS, counted, words
+from jobkit_notify.alerts.state import JobState
+from jobkit_notify.texts import one_line, shown
+
+_ORDER = ("failed", "timed_out", "lost", "cancelled", "recovered", "succeeded", "skipped")
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """*kind* is one of apprise's: ``failure``, ``warning``, ``success``, ``info``."""
+
+    title: str
+    body: str
+    kind: str
+
+
+def message(event: str, run: RunRecord, state: JobState, *, project: str, environment: str | None) -> Message:
+    """What is told of *event*; *state* holds what was held back before."""
+    place = f"{project}/{environment}" if environment else project
+    title = f"[{one_line(place, 80)}] {run.job} {words(event)}"
+    lines = [_first_line(run)]
+    if run.message:
+        lines.append(shown(run.message, 1000))
+    if run.error is not None:
+        lines.append(shown(f"{run.error.type}: {run.error.message}", 1000))
+    if run.processed is not None:
+        lines.append(f"processed {run.processed}, errors {run.errors or 0}")
+    if state.held:
+        since = f" since {_instant(state.told)}" if state.told is not None else ""
+        lines.append(f"Held back{since}: {counted(state.held, _ORDER)}")
+    return Message(title, "\n".join(lines), _kind(event, run))
+
+
+def _first_line(run: RunRecord) -> str:
+    number = f"#{run.number}" if run.number is not None else run.id
+    facts = [f"run {number}", f"trigger {run.trigger}"]
+    if run.attempts > 1:
+        facts.append(f"attempt {run.attempt} of {run.attempts}")
+    if run.started_at is not None:
+        facts.append(f"started {_instant(run.started_at)}")
+    if run.duration_ms is not None:
+        facts.append(f"took {run.duration_ms / 1000:g} s")
+    if run.reason:
+        facts.append(f"reason {run.reason}")
+    return ", ".join(facts)
+
+
+def _kind(event: str, run: RunRecord) -> str:
+    if run.status in PROBLEMS:
+        return "failure"
+    return {"cancelled": "warning", "recovered": "success", "succeeded": "success"}.get(event, "info")
+
+
+def _instant(at: datetime) -> str:
+    return at.strftime("%Y-%m-%d %H:%M:%S UTC")
