@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AsyncExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -18,12 +19,13 @@ from jobkit.runner.outcome import Stop
 from jobkit.runner.runner import Runner
 from jobkit.runner.steady_loop import SteadyLoop
 from jobkit.statuses import Reason, Trigger
-from jobkit.stores.opening import store_of
 
 if TYPE_CHECKING:
+    from jobkit.cli.delivering import FinalDelivery
     from jobkit.cli.reporter import Reporter
     from jobkit.cli.session import Session
     from jobkit.project import Project
+    from jobkit.stores.base import Store
 
 
 def execute(
@@ -54,29 +56,48 @@ class _Execution:
         self._begun = 0
 
     async def run(self) -> Outcome:
-        async with store_of(self._project.config) as store:
+        async with self._project.open_store() as store:
             await settle_dead(store)
-            runner = Runner(
-                self._project.jobs,
-                store,
-                config=self._project.config,
-                clock=self._session.clock,
-                observer=self._reporter,
-                inspect=Debugging(self._reporter) if self._manner.debug else None,
-            )
-            # Only the runs are cancelled: runner and store still have to write down what becomes of them.
-            async with runner:
-                with (
-                    anyio.CancelScope() as scope,
-                    self._interruption.watched(scope.cancel, self._told, self._end),
-                ):
-                    await self._run_all(runner)
+            async with AsyncExitStack() as stack:
+                delivery = await self._delivery(store, stack)
+                await self._execute(store, delivery)
+                if delivery is not None:
+                    await delivery.deliver(interrupted=bool(self._interruption))
         outcome = self._outcome
         outcome.interrupted = bool(self._interruption)
         outcome.left = len(self._orders) - self._begun
         # What was cancelled is recorded too, although nobody got it as a result.
         outcome.records = self._reporter.records
         return outcome
+
+    async def _delivery(self, store: Store, stack: AsyncExitStack) -> FinalDelivery | None:
+        if not self._project.sinks:
+            return None
+        from jobkit.cli.delivering import FinalDelivery
+
+        say = None if self._session.options.quiet else self._reporter.say
+        return await stack.enter_async_context(FinalDelivery(self._project, store, say, self._end))
+
+    async def _execute(self, store: Store, delivery: FinalDelivery | None) -> None:
+        project = self._project
+        runner = Runner(
+            project.jobs,
+            store,
+            config=project.config,
+            clock=self._session.clock,
+            observer=self._reporter,
+            inspect=Debugging(self._reporter) if self._manner.debug else None,
+            hooks=project.hooks,
+            providers=project.services,
+            finished=delivery.finished if delivery is not None else None,
+        )
+        # Only the runs are cancelled: runner and store still have to write down what becomes of them.
+        async with runner:
+            with (
+                anyio.CancelScope() as scope,
+                self._interruption.watched(scope.cancel, self._told, self._end),
+            ):
+                await self._run_all(runner)
 
     async def _run_all(self, runner: Runner) -> None:
         places = anyio.Semaphore(self._manner.at_once)
@@ -116,4 +137,4 @@ class _Execution:
         """In a thread of its own: whatever the event loop does, the process ends."""
         stop = Stop.because(Reason.INTERRUPTED)
         stop = replace(stop, message=f"{stop.message} twice, and not waited for")
-        end_at_once(self._project.config, stop, self._session, self._reporter)
+        end_at_once(self._project, stop, self._session, self._reporter)

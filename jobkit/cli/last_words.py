@@ -17,12 +17,11 @@ from jobkit.cli.exit_codes import ExitCode
 from jobkit.exceptions import JobkitError
 from jobkit.processes import ProcessIdentity
 from jobkit.stores.base import Outcome
-from jobkit.stores.opening import store_of
 
 if TYPE_CHECKING:
     from jobkit.cli.reporter import Reporter
     from jobkit.cli.session import Session
-    from jobkit.config import Config
+    from jobkit.project import Project
     from jobkit.runner.outcome import Stop
 
 #: How long recording may take, and after it everything, in seconds: somebody wants the process to end now.
@@ -30,14 +29,14 @@ RECORDING = 1.0
 _ALTOGETHER = 1.5
 
 
-def end_at_once(config: Config, stop: Stop, session: Session, reporter: Reporter) -> NoReturn:
+def end_at_once(project: Project, stop: Stop, session: Session, reporter: Reporter) -> NoReturn:
     """Record the open runs of this process as *stop*, write the answer, end with the code of an interruption.
 
     To be called in a thread of its own; takes 1.5 seconds at most.
     """
 
     def say() -> None:
-        _record(config, stop, session, reporter)
+        _record(project, stop, session, reporter)
         reporter.stop()
         session.output.answer([run.to_json() for run in reporter.records])
         session.output.finish([])
@@ -53,17 +52,17 @@ def _limited(call: Callable[[], None]) -> None:
     thread.join(_ALTOGETHER)
 
 
-def _record(config: Config, stop: Stop, session: Session, reporter: Reporter) -> None:
+def _record(project: Project, stop: Stop, session: Session, reporter: Reporter) -> None:
     try:
-        anyio.run(_finish_all, config, stop, session, reporter)
+        anyio.run(_finish_all, project, stop, session, reporter)
     except (JobkitError, TimeoutError) as error:
         session.output.aside(f"what ran could not be recorded, and will be shown as lost: {error}")
 
 
-async def _finish_all(config: Config, stop: Stop, session: Session, reporter: Reporter) -> None:
+async def _finish_all(project: Project, stop: Stop, session: Session, reporter: Reporter) -> None:
     with anyio.fail_after(RECORDING):
         # The store of the event loop that is stuck belongs to that loop.
-        async with store_of(config) as store:
+        async with project.open_store() as store:
             for open_lease in await store.open_leases():
                 lease = open_lease.lease
                 if lease.owner != ProcessIdentity.current():

@@ -125,10 +125,18 @@ def _execute(channel: Channel, message: Mapping[str, Any]) -> None:
     configure("json", message["level"], runs=False)
     install()
     try:
-        project = Project.load(root, message["env"], only=name)
+        project = Project.load(
+            root,
+            message["env"],
+            only=name,
+            plugins=wire.choice_of(message),
+            arguments=message["arguments"],
+        )
     except JobkitError as error:
         channel.send({"failed": f"its process could not load the project: {error.message}"})
         return
+    # It is the parent that counts what plugins do wrong, and tells whoever wants to know.
+    project.plugins.relay = lambda failure: channel.send(wire.failure_message(failure))
     spec = project.jobs.get(name)
     trouble = spec.error if spec is not None else next(iter(project.errors), None)
     if spec is None or spec.error is not None:
@@ -144,7 +152,15 @@ def _execute(channel: Channel, message: Mapping[str, Any]) -> None:
 async def _attempt(channel: Channel, message: Mapping[str, Any], project: Project, spec: JobSpec) -> Verdict:
     cleanup = timedelta(seconds=message["cleanup"])
     clock = SystemClock()
-    site = Site(project.config, clock, {}, cleanup, disposable=True)
+    site = Site(
+        project.config,
+        clock,
+        {},
+        cleanup,
+        disposable=True,
+        hooks=project.hooks,
+        providers=project.services,
+    )
     schema = spec.signature.parameters
     parameters = schema.complete(schema.from_values(message["parameters"], job=spec.name), job=spec.name)
     secrets = project.config.secrets | secret_texts(spec, parameters)
@@ -166,8 +182,10 @@ async def _attempt(channel: Channel, message: Mapping[str, Any], project: Projec
                 capture.logger,
                 capture.redactor,
                 lambda: Stop.because(Reason.INTERRUPTED),
+                wire.limit_of(message, clock, "inherited"),
             )
             attempt = Attempt(site, order, parent, parent.progressed)
+            attempt.held_up = lambda seconds: channel.send(wire.hooks_message(seconds))
             listener = threading.Thread(target=_listen, args=(channel, site, attempt, parent), daemon=True)
             listener.start()
             tasks.start_soon(_tell, parent, capture)

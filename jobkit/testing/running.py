@@ -48,6 +48,8 @@ class TestRunner:
             spec = _find(project, job)
         jobs = project.jobs if project is not None else {spec.name: spec}
         config = project.config if project is not None else _plain_config(self._folder)
+        hooks = project.hooks if project is not None else None
+        providers = project.services if project is not None else None
 
         async def run() -> RunRecord:
             from jobkit.runner import Runner
@@ -55,7 +57,9 @@ class TestRunner:
 
             async with (
                 MemoryStore(project=config.project.name) as store,
-                Runner(jobs, store, config=config, services=services) as runner,
+                Runner(
+                    jobs, store, config=config, services=services, hooks=hooks, providers=providers
+                ) as runner,
             ):
                 return await runner.run(spec, parameters, enforce=enforce, timeout=timeout)
 

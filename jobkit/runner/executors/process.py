@@ -23,6 +23,7 @@ from jobkit.logs.processors import record
 from jobkit.records import LogLine, Progress
 from jobkit.runner.executors import wire
 from jobkit.runner.outcome import Ended, Stop, Verdict, judge
+from jobkit.runner.wrapping import allowance
 from jobkit.statuses import RunStatus
 
 if TYPE_CHECKING:
@@ -174,6 +175,11 @@ class ProcessAttempt:
             _relay([wire.read(line, LogLine) for line in message["lines"]], self._capture)
         elif "progress" in message:
             self._progressed(wire.read(message["progress"], Progress))
+        elif "hooks" in message:
+            self._held_up(message["hooks"])
+        elif "plugin" in message:
+            if self._site.hooks is not None:
+                self._site.hooks.note(wire.failure_of(message))
         elif "call" in message:
             tasks.start_soon(self._run_child, message)
         elif "stopping" in message:
@@ -182,6 +188,14 @@ class ProcessAttempt:
             self._failed = str(message["failed"])
         elif "verdict" in message:
             self._verdict = wire.verdict_of(message)
+
+    def _held_up(self, seconds: float | None) -> None:
+        """What plugins do there around the job is not the job's time; *seconds* is what it took them."""
+        if seconds is not None:
+            self.order.postpone(seconds)
+        if self._waiting is not None and self.order.limit is not None:
+            more = allowance() if seconds is None else 0.0
+            self._waiting.deadline = anyio.current_time() + self._left() + _LATENESS + more
 
     async def _run_child(self, message: Mapping[str, Any]) -> None:
         answer: Any
@@ -204,7 +218,7 @@ class ProcessAttempt:
 
     def _order_message(self) -> dict[str, Any]:
         config = self._site.config
-        return wire.order_message(self.order, config, self._site.cleanup.total_seconds())
+        return wire.order_message(self.order, config, self._site.cleanup.total_seconds(), self._site.hooks)
 
     # -- ending -------------------------------------------------------------------------------------
 

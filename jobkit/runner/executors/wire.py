@@ -10,6 +10,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import fields
 from datetime import datetime, timedelta
+from pathlib import Path
 from types import FunctionType
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -17,6 +18,8 @@ import msgspec
 
 from jobkit.exceptions import JobkitError, ParameterError, RunError, RunRefused, UsageError
 from jobkit.logs import setup
+from jobkit.plugins.failures import PluginFailure
+from jobkit.plugins.sources import PluginChoice
 from jobkit.records import LogLine, Progress, RunRecord, to_plain
 from jobkit.runner.orders import Limit
 from jobkit.runner.outcome import Stop, Verdict
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
     from jobkit.clock import Clock
     from jobkit.config import Config
     from jobkit.job import JobSpec
+    from jobkit.plugins.facade import Hooks
     from jobkit.runner.orders import Order
 
 T = TypeVar("T")
@@ -59,7 +63,7 @@ def read(value: Any, kind: type[T]) -> T:
 # -- from the parent ------------------------------------------------------------------------------
 
 
-def order_message(order: Order, config: Config, cleanup: float) -> dict[str, Any]:
+def order_message(order: Order, config: Config, cleanup: float, hooks: Hooks | None) -> dict[str, Any]:
     """An order, and what the process has to know of this one."""
     limit = order.limit
     return {
@@ -71,16 +75,24 @@ def order_message(order: Order, config: Config, cleanup: float) -> dict[str, Any
         "attempt": order.attempt,
         "parameters": plain_parameters(order.spec, order.parameters),
         "started_at": order.started_at.isoformat(),
-        "limit": None if limit is None else [limit.at.isoformat(), _seconds(limit.timeout)],
+        "limit": _plain_limit(limit),
+        "inherited": _plain_limit(order.inherited),
         "cleanup": cleanup,
+        "plugins": _plain_choice(hooks.choice if hooks is not None else None),
+        "arguments": dict(config.accepted.arguments) if config.accepted is not None else {},
     }
 
 
-def limit_of(message: Mapping[str, Any], clock: Clock) -> Limit | None:
-    """The limit of an order, by the clock of the process that reads it."""
-    if message["limit"] is None:
+def choice_of(message: Mapping[str, Any]) -> PluginChoice:
+    """Which plugins the user has chosen for the process that gives the order."""
+    return PluginChoice(**{name: _tuple(value) for name, value in message["plugins"].items()})
+
+
+def limit_of(message: Mapping[str, Any], clock: Clock, which: str = "limit") -> Limit | None:
+    """The limit of an order, or the one that it inherits, by the clock of the process that reads it."""
+    if message[which] is None:
         return None
-    at, timeout = datetime.fromisoformat(message["limit"][0]), message["limit"][1]
+    at, timeout = datetime.fromisoformat(message[which][0]), message[which][1]
     return Limit(monotonic_of(at, clock), at, None if timeout is None else timedelta(seconds=timeout))
 
 
@@ -167,6 +179,47 @@ def lines_message(lines: list[LogLine]) -> dict[str, Any]:
 def progress_message(progress: Progress) -> dict[str, Any]:
     """How far the job is."""
     return {"progress": to_plain(progress)}
+
+
+def hooks_message(seconds: float | None) -> dict[str, Any]:
+    """Plugins begin with something around the job (None), or took that long for it."""
+    return {"hooks": seconds}
+
+
+def failure_message(failure: PluginFailure) -> dict[str, Any]:
+    """A plugin has failed there."""
+    path = None if failure.path is None else str(failure.path)
+    return {"plugin": failure.plugin, "hook": failure.hook, "message": failure.message, "path": path,
+            "line": failure.line, "at": failure.at.isoformat(), "run": failure.run}  # fmt: skip
+
+
+def failure_of(message: Mapping[str, Any]) -> PluginFailure:
+    """The failure in a message; the exception itself stays in its process."""
+    return PluginFailure(
+        plugin=message["plugin"],
+        hook=message["hook"],
+        error=RuntimeError(message["message"]),
+        message=message["message"],
+        at=datetime.fromisoformat(message["at"]),
+        path=None if message["path"] is None else Path(message["path"]),
+        line=message["line"],
+        run=message["run"],
+    )
+
+
+def _plain_choice(choice: PluginChoice | None) -> dict[str, Any]:
+    if choice is None:
+        return {}
+    # What is strict has been strict in the process that gives the order.
+    return {"load": choice.load, "block": choice.block, "autoload": choice.autoload}
+
+
+def _tuple(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _plain_limit(limit: Limit | None) -> list[Any] | None:
+    return None if limit is None else [limit.at.isoformat(), _seconds(limit.timeout)]
 
 
 def _seconds(duration: timedelta | None) -> float | None:

@@ -1,0 +1,636 @@
+"""What plugins put around an attempt: entered and left in its task or its thread, and never in its way."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from contextvars import ContextVar
+from datetime import timedelta
+from typing import Any
+
+import anyio
+import anyio.lowlevel
+import pytest
+
+from jobkit import Expect, JobContext, JobResult, Retry, RunStatus
+from jobkit.context import RunCancelled
+from jobkit.plugin import Run
+from jobkit.records import RunRecord
+from tests.plugins.conftest import Plugins
+from tests.runner.conftest import SOON, MakeRunner, Provide, spec_of
+
+SPAN: ContextVar[str] = ContextVar("span", default="none")
+
+
+class Story:
+    """What happened, in order."""
+
+    def __init__(self) -> None:
+        self.events: list[str] = []
+        self.errors: list[BaseException | None] = []
+
+    @contextmanager
+    def plain(self, name: str = "plain") -> Iterator[None]:
+        """A wrapper that writes the story."""
+        self.events.append(f"{name} in")
+        token = SPAN.set(name)
+        try:
+            yield
+        except BaseException as error:
+            self.errors.append(error)
+            raise
+        else:
+            self.errors.append(None)
+        finally:
+            SPAN.reset(token)
+            self.events.append(f"{name} out")
+
+    @asynccontextmanager
+    async def awaited(self, name: str = "awaited") -> AsyncIterator[None]:
+        """The same, with waiting at both ends."""
+        await anyio.lowlevel.checkpoint()
+        try:
+            with self.plain(name):
+                yield
+        finally:
+            await anyio.lowlevel.checkpoint()
+
+
+async def run_of(runner: MakeRunner, plugins: Plugins, job: Any, **options: Any) -> RunRecord:
+    """The record of one run of *job* with *plugins*; *options* are those of its specification."""
+    spec = spec_of(job, **options)
+    async with runner(spec, hooks=plugins.hooks) as here:
+        record = await here.run(spec)
+    assert isinstance(record, RunRecord)
+    return record
+
+
+def wrapping(story: Story, kind: str) -> Callable[[Any], Any]:
+    """An implementation of the hook with one kind of context manager."""
+    return lambda run: story.plain() if kind == "plain" else story.awaited()
+
+
+# -- where they are -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["plain", "awaited"])
+async def test_wrappers_are_around_services_and_execution(
+    runner: MakeRunner, plugins: Plugins, provide: Provide, kind: str
+) -> None:
+    """Entered before the services are opened, left after they are closed; the job sees their variables."""
+    story = Story()
+
+    async def shelf() -> AsyncIterator[str]:
+        story.events.append(f"opened in {SPAN.get()}")
+        yield "shelf"
+        story.events.append(f"closed in {SPAN.get()}")
+
+    async def job(ctx: JobContext, shelf: Any) -> None:
+        story.events.append(f"called in {SPAN.get()}")
+
+    provide(shelf=shelf)
+    plugins.add("p", jobkit_run_context=wrapping(story, kind))
+    assert (await run_of(runner, plugins, job)).status is RunStatus.SUCCEEDED
+    inside = [f"opened in {kind}", f"called in {kind}", f"closed in {kind}"]
+    assert story.events == [f"{kind} in", *inside, f"{kind} out"]
+    assert plugins.told == []
+
+
+async def test_the_hook_is_given_run_and_context(runner: MakeRunner, plugins: Plugins) -> None:
+    """The context is the very one that the job gets; services can be asked for in it."""
+    seen: list[Any] = []
+
+    @asynccontextmanager
+    async def wrapper(run: Run, ctx: JobContext) -> AsyncIterator[None]:
+        seen.append((run.job, run.number, str(run.status), ctx, await ctx.service("clock")))
+        yield
+
+    async def job(ctx: JobContext) -> JobResult:
+        number = ctx.run_number
+        assert seen == [("job", number, "running", ctx, ctx.clock)]
+        return JobResult.success("seen")
+
+    plugins.add("p", jobkit_run_context=wrapper)
+    assert (await run_of(runner, plugins, job)).message == "seen"
+
+
+async def test_every_attempt_has_its_own(runner: MakeRunner, plugins: Plugins) -> None:
+    """And each is left with what its attempt raised."""
+    story = Story()
+
+    async def second_time(ctx: JobContext) -> None:
+        if ctx.attempt == 1:
+            raise OSError("not yet")
+
+    plugins.add("p", jobkit_run_context=wrapping(story, "awaited"))
+    record = await run_of(runner, plugins, second_time, retries=Retry(1, delay=timedelta(0)))
+    assert record.status is RunStatus.SUCCEEDED
+    assert story.events == ["awaited in", "awaited out"] * 2
+    assert [type(error) for error in story.errors] == [OSError, type(None)]
+
+
+async def test_a_plain_wrapper_of_a_thread_job_is_in_its_thread(runner: MakeRunner, plugins: Plugins) -> None:
+    """Around the call; an asynchronous one is in the attempt's task, around all of it."""
+    threads: dict[str, int] = {}
+    story = Story()
+
+    @contextmanager
+    def wrapper() -> Iterator[None]:
+        threads["in"] = threading.get_ident()
+        with story.plain():
+            yield
+        threads["out"] = threading.get_ident()
+
+    def job(ctx: JobContext) -> None:
+        threads["job"] = threading.get_ident()
+        story.events.append(f"job in {SPAN.get()}")
+
+    plugins.add("plain", jobkit_run_context=lambda run: wrapper())
+    plugins.add("awaited", jobkit_run_context=wrapping(story, "awaited"))
+    assert (await run_of(runner, plugins, job)).status is RunStatus.SUCCEEDED
+    assert threads["in"] == threads["job"] == threads["out"] != threading.get_ident()
+    assert story.events == ["awaited in", "plain in", "job in plain", "plain out", "awaited out"]
+
+
+async def test_a_plain_wrapper_of_an_async_job_is_in_its_task(runner: MakeRunner, plugins: Plugins) -> None:
+    """On the event loop."""
+    threads: set[int] = set()
+
+    @contextmanager
+    def wrapper() -> Iterator[None]:
+        threads.add(threading.get_ident())
+        yield
+
+    async def job(ctx: JobContext) -> None:
+        threads.add(threading.get_ident())
+
+    plugins.add("plain", jobkit_run_context=lambda run: wrapper())
+    await run_of(runner, plugins, job)
+    assert threads == {threading.get_ident()}
+
+
+async def test_wrappers_may_hold_task_groups(runner: MakeRunner, plugins: Plugins) -> None:
+    """They are entered and left in one task, in the right order, whether the job fails or not."""
+    ticks: list[str] = []
+
+    @asynccontextmanager
+    async def wrapper(name: str) -> AsyncIterator[None]:
+        async def tick() -> None:
+            ticks.append(name)
+            await anyio.sleep_forever()
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(tick)
+            yield
+            tasks.cancel_scope.cancel()
+
+    async def job(ctx: JobContext) -> None:
+        await anyio.sleep(0.001)
+        if ctx.attempt == 1:
+            raise ValueError("no")
+
+    plugins.add("one", jobkit_run_context=lambda run: wrapper("one"))
+    plugins.add("two", jobkit_run_context=lambda run: wrapper("two"))
+    record = await run_of(runner, plugins, job, retries=Retry(1, delay=timedelta(0)))
+    assert record.status is RunStatus.SUCCEEDED
+    assert sorted(ticks) == ["one", "one", "two", "two"]
+    assert plugins.told == [], "a group of nothing but the job's own error is no fault"
+
+
+# -- what they see, and cannot change -----------------------------------------------------------------
+
+
+async def failing(ctx: JobContext) -> None:
+    """Raises."""
+    raise LookupError("the job's own")
+
+
+async def too_little(ctx: JobContext) -> JobResult:
+    """Breaks its expectation."""
+    return JobResult.success().with_stats(0)
+
+
+async def waits(ctx: JobContext) -> None:
+    """Until it is stopped."""
+    await anyio.sleep_forever()
+
+
+def raises_in_thread(ctx: JobContext) -> None:
+    """Raises."""
+    raise LookupError("the job's own")
+
+
+@pytest.mark.parametrize("kind", ["plain", "awaited"])
+@pytest.mark.parametrize("job", [failing, raises_in_thread])
+async def test_wrappers_see_the_jobs_exception(
+    runner: MakeRunner, plugins: Plugins, kind: str, job: Any
+) -> None:
+    """The very one that is recorded, whose frames are the job's only."""
+    story = Story()
+    plugins.add("p", jobkit_run_context=wrapping(story, kind))
+    record = await run_of(runner, plugins, job)
+    assert record.status is RunStatus.FAILED
+    assert record.error is not None
+    assert (record.error.type, record.error.message) == ("LookupError", "the job's own")
+    assert record.error.traceback is not None
+    assert record.error.traceback.count("File ") == 1
+    assert [str(error) for error in story.errors] == ["the job's own"]
+    assert plugins.told == []
+
+
+async def test_wrappers_see_a_broken_expectation_and_a_service_that_does_not_open(
+    runner: MakeRunner, plugins: Plugins, provide: Provide
+) -> None:
+    """Whatever the run fails with."""
+    story = Story()
+
+    def shelf() -> str:
+        raise ConnectionError("no route")
+
+    async def asks(ctx: JobContext, shelf: Any) -> None:
+        """Is not called."""
+
+    provide(shelf=shelf)
+    plugins.add("p", jobkit_run_context=wrapping(story, "awaited"))
+    assert (await run_of(runner, plugins, too_little, expect=Expect(min_processed=1))).reason == "expectation"
+    assert (await run_of(runner, plugins, asks)).reason == "service"
+    assert [type(error).__name__ for error in story.errors] == ["ExpectationBroken", "ServiceError"]
+
+
+@pytest.mark.parametrize("kind", ["plain", "awaited"])
+async def test_wrappers_see_that_the_job_was_stopped(runner: MakeRunner, plugins: Plugins, kind: str) -> None:
+    """And have time to end what they began, although the job has none."""
+    story = Story()
+    plugins.add("p", jobkit_run_context=wrapping(story, kind))
+    record = await run_of(runner, plugins, waits, timeout=SOON)
+    assert record.status is RunStatus.TIMED_OUT
+    assert story.events == [f"{kind} in", f"{kind} out"]
+    [error] = story.errors
+    assert isinstance(error, (RunCancelled, anyio.get_cancelled_exc_class()))
+    assert plugins.told == []
+
+
+@pytest.mark.parametrize("kind", ["plain", "awaited"])
+@pytest.mark.parametrize("job", [failing, raises_in_thread])
+async def test_wrappers_cannot_swallow_the_jobs_exception(
+    runner: MakeRunner, plugins: Plugins, kind: str, job: Any
+) -> None:
+    """A run that failed has failed."""
+
+    @contextmanager
+    def plain() -> Iterator[None]:
+        with suppress(BaseException):
+            yield
+
+    @asynccontextmanager
+    async def awaited() -> AsyncIterator[None]:
+        with plain():
+            yield
+
+    plugins.add("p", jobkit_run_context=lambda run: plain() if kind == "plain" else awaited())
+    record = await run_of(runner, plugins, job)
+    assert (record.status, record.message) == (RunStatus.FAILED, "LookupError: the job's own")
+
+
+class Misbehaving:
+    """A wrapper, plain or asynchronous, that does something wrong at one end."""
+
+    def __init__(self, where: str, how: str) -> None:
+        self.where, self.how = where, how
+
+    async def misbehave(self, where: str) -> None:
+        if where == self.where:
+            if self.how == "hangs":
+                await anyio.sleep_forever()
+            self.misbehave_plainly(where)
+
+    def misbehave_plainly(self, where: str) -> None:
+        if where == self.where:
+            raise {"raises": ValueError("broken"), "exits": SystemExit(3)}[self.how]
+
+
+class Plainly(Misbehaving):
+    """The plain kind."""
+
+    def __enter__(self) -> None:
+        self.misbehave_plainly("in")
+
+    def __exit__(self, *error: object) -> None:
+        self.misbehave_plainly("out")
+
+
+class Awaited(Misbehaving):
+    """The asynchronous kind."""
+
+    async def __aenter__(self) -> None:
+        await self.misbehave("in")
+
+    async def __aexit__(self, *error: object) -> None:
+        await self.misbehave("out")
+
+
+async def fine(ctx: JobContext) -> JobResult:
+    """Succeeds."""
+    return JobResult.success("fine")
+
+
+def fine_in_thread(ctx: JobContext) -> JobResult:
+    """Succeeds."""
+    return JobResult.success("fine")
+
+
+@pytest.mark.usefixtures("short_timeout")
+@pytest.mark.parametrize("job", [fine, fine_in_thread, failing, raises_in_thread])
+@pytest.mark.parametrize("where", ["in", "out"])
+@pytest.mark.parametrize(
+    ("kind", "how"),
+    [(Plainly, "raises"), (Plainly, "exits"), (Awaited, "raises"), (Awaited, "exits"), (Awaited, "hangs")],
+)
+async def test_a_wrapper_that_misbehaves_changes_no_run(
+    runner: MakeRunner, plugins: Plugins, job: Any, where: str, kind: type[Misbehaving], how: str
+) -> None:
+    """Nor what is recorded of it; the fault is counted, and the other wrappers are entered and left."""
+    story = Story()
+    plugins.add("inner", jobkit_run_context=lambda run: story.plain("inner"))
+    info = plugins.add("bad", jobkit_run_context=lambda run: kind(where, how))
+    plugins.add("outer", jobkit_run_context=lambda run: story.awaited("outer"))
+    record = await run_of(runner, plugins, job, timeout=timedelta(seconds=30))
+    succeeds = job in (fine, fine_in_thread)
+    assert record.status is (RunStatus.SUCCEEDED if succeeds else RunStatus.FAILED)
+    assert record.message == ("fine" if succeeds else "LookupError: the job's own")
+    assert record.cleanup_errors == ()
+    assert record.duration_ms is not None
+    assert record.duration_ms < 45, "the wrapper had 50 ms of its own"
+    assert story.events == ["outer in", "inner in", "inner out", "outer out"]
+    assert info.failures == 1
+    [failure] = plugins.listener.failures
+    assert (failure.plugin, failure.hook, failure.run) == ("bad", "jobkit_run_context", record.id)
+
+
+@pytest.mark.parametrize("answer", [17, "a span", object()])
+async def test_what_is_no_context_manager_is_a_fault(
+    runner: MakeRunner, plugins: Plugins, answer: object
+) -> None:
+    """The run goes on without it. None is no fault."""
+    plugins.add("none", jobkit_run_context=lambda run: None)
+    info = plugins.add("odd", jobkit_run_context=lambda run: answer)
+    assert (await run_of(runner, plugins, fine)).message == "fine"
+    assert info.failures == 1
+    assert len(plugins.told) == 1
+
+
+# -- whose time it is ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["plain", "awaited"])
+@pytest.mark.parametrize("threaded", [True, False])
+async def test_the_time_of_wrappers_is_not_the_jobs(
+    runner: MakeRunner, plugins: Plugins, kind: str, threaded: bool
+) -> None:
+    """A job whose timeout is shorter than what they take still has all of it."""
+    import time
+
+    slow, limit = 0.15, timedelta(seconds=0.1)
+    seen: list[Any] = []
+
+    @contextmanager
+    def plain() -> Iterator[None]:
+        time.sleep(slow)
+        yield
+        time.sleep(slow)
+
+    @asynccontextmanager
+    async def awaited() -> AsyncIterator[None]:
+        await anyio.sleep(slow)
+        yield
+        await anyio.sleep(slow)
+
+    def look(ctx: JobContext) -> JobResult:
+        assert ctx.deadline is not None
+        seen.append((ctx.deadline - ctx.started_at, ctx.deadline > ctx.clock.now(), ctx.cancelled))
+        return JobResult.success("in time")
+
+    async def on_loop(ctx: JobContext) -> JobResult:
+        await anyio.sleep(0.001)
+        return look(ctx)
+
+    plugins.add("slow", jobkit_run_context=lambda run: plain() if kind == "plain" else awaited())
+    record = await run_of(runner, plugins, look if threaded else on_loop, timeout=limit)
+    assert (record.status, record.message) == (RunStatus.SUCCEEDED, "in time")
+    assert record.duration_ms is not None
+    assert record.duration_ms < 100
+    [(left, before, cancelled)] = seen
+    assert (abs(left - limit) < timedelta(milliseconds=1), before, cancelled) == (True, True, False)
+
+
+@pytest.mark.parametrize("threaded", [True, False])
+async def test_a_job_is_timed_out_inside_of_wrappers(
+    runner: MakeRunner, plugins: Plugins, threaded: bool
+) -> None:
+    """When its own time is up, and not before."""
+    story = Story()
+
+    def checks(ctx: JobContext) -> None:
+        while True:
+            ctx.check_cancelled()
+
+    plugins.add("p", jobkit_run_context=wrapping(story, "awaited"))
+    plugins.add("q", jobkit_run_context=wrapping(story, "plain"))
+    record = await run_of(runner, plugins, checks if threaded else waits, timeout=SOON)
+    assert record.status is RunStatus.TIMED_OUT
+    assert record.duration_ms is not None
+    assert record.duration_ms >= 49
+    assert story.events == ["awaited in", "plain in", "plain out", "awaited out"]
+
+
+async def test_a_child_does_not_outlive_its_parent_because_of_wrappers(
+    runner: MakeRunner, plugins: Plugins
+) -> None:
+    """The deadline that it inherits stays where it is."""
+    deadlines: list[Any] = []
+
+    @asynccontextmanager
+    async def wrapper(run: Run) -> AsyncIterator[None]:
+        if run.record.parent is not None:
+            await anyio.sleep(0.01)
+        yield
+
+    async def child(ctx: JobContext) -> None:
+        deadlines.append(ctx.deadline)
+
+    async def parent(ctx: JobContext) -> None:
+        deadlines.append(ctx.deadline)
+        await ctx.run_job(child)
+
+    plugins.add("slow", jobkit_run_context=wrapper)
+    specs = [spec_of(parent, timeout=timedelta(seconds=5)), spec_of(child, timeout=timedelta(seconds=5))]
+    async with runner(*specs, hooks=plugins.hooks) as here:
+        await here.run(specs[0])
+    assert deadlines[0] == deadlines[1]
+
+
+# -- stopping -----------------------------------------------------------------------------------------
+
+
+async def test_a_run_that_is_stopped_while_wrappers_are_entered_is_not_executed(
+    runner: MakeRunner, plugins: Plugins
+) -> None:
+    """The one that is being entered is given up, those before it are left; none has done wrong."""
+    story = Story()
+    called: list[str] = []
+
+    @asynccontextmanager
+    async def slow(run: Run) -> AsyncIterator[None]:
+        assert here.cancel(run.id)
+        await anyio.sleep_forever()
+        yield
+
+    async def job(ctx: JobContext) -> None:
+        called.append("called")
+
+    plugins.add("slow", jobkit_run_context=slow)
+    plugins.add("first", jobkit_run_context=wrapping(story, "awaited"))
+    async with runner(spec_of(job), hooks=plugins.hooks) as here:
+        record = await here.run(spec_of(job))
+    assert (record.status, record.reason) == (RunStatus.CANCELLED, "interrupted")
+    assert (called, story.events) == ([], ["awaited in", "awaited out"])
+    assert plugins.told == []
+
+
+async def test_a_run_that_is_over_is_not_stopped_while_wrappers_are_left(
+    runner: MakeRunner, plugins: Plugins
+) -> None:
+    """What the job has done is done."""
+
+    @asynccontextmanager
+    async def wrapper(run: Run) -> AsyncIterator[None]:
+        yield
+        here.cancel(run.id)
+        await anyio.sleep(0.001)
+
+    plugins.add("p", jobkit_run_context=wrapper)
+    async with runner(spec_of(fine), hooks=plugins.hooks) as here:
+        assert (await here.run(spec_of(fine))).message == "fine"
+    assert plugins.told == []
+
+
+async def test_a_wrapper_whose_own_task_fails_does_not_cancel_the_job(
+    runner: MakeRunner, plugins: Plugins
+) -> None:
+    """That is the wrapper's fault, and shown as one."""
+    failed = anyio.Event()
+
+    @asynccontextmanager
+    async def wrapper() -> AsyncIterator[None]:
+        async def fails() -> None:
+            failed.set()
+            raise ValueError("background")
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(fails)
+            yield
+
+    async def job(ctx: JobContext) -> JobResult:
+        await failed.wait()
+        await anyio.sleep(0.005)
+        return JobResult.success("undisturbed")
+
+    info = plugins.add("bad", jobkit_run_context=lambda run: wrapper())
+    assert (await run_of(runner, plugins, job)).message == "undisturbed"
+    assert info.failures == 1
+
+
+async def test_a_wrapper_that_catches_its_own_timeout_does_not_cancel_the_job(
+    runner: MakeRunner, plugins: Plugins, short_timeout: None
+) -> None:
+    """It is left again, and the job goes on without it."""
+    left: list[str] = []
+
+    class Stubborn:
+        async def __aenter__(self) -> None:
+            with suppress(BaseException):
+                await anyio.sleep_forever()
+
+        async def __aexit__(self, *error: object) -> None:
+            left.append("left")
+
+    async def job(ctx: JobContext) -> JobResult:
+        await anyio.sleep(0.001)
+        return JobResult.success("undisturbed")
+
+    info = plugins.add("bad", jobkit_run_context=lambda run: Stubborn())
+    assert (await run_of(runner, plugins, job)).message == "undisturbed"
+    assert (info.failures, left) == (1, ["left"])
+
+
+# -- threads that do not come back --------------------------------------------------------------------
+
+
+class Stuck:
+    """A plain wrapper that does not come back until it is let go."""
+
+    def __init__(self, where: str, free: threading.Event) -> None:
+        self.where, self.free = where, free
+        self.events: list[str] = []
+
+    def __enter__(self) -> None:
+        self.events.append("in")
+        if self.where == "in":
+            self.free.wait(30)
+
+    def __exit__(self, *error: object) -> None:
+        self.events.append("out")
+        if self.where == "out":
+            self.free.wait(30)
+
+
+@pytest.mark.usefixtures("short_timeout")
+@pytest.mark.parametrize("where", ["in", "out"])
+async def test_a_plain_wrapper_that_hangs_in_the_thread_is_left_behind(
+    runner: MakeRunner, plugins: Plugins, where: str
+) -> None:
+    """With its thread: before the call another one calls the job, once; after it, the result counts."""
+    free = threading.Event()
+    stuck = Stuck(where, free)
+    calls: list[int] = []
+
+    def job(ctx: JobContext) -> JobResult:
+        calls.append(threading.get_ident())
+        return JobResult.success("fine")
+
+    info = plugins.add("stuck", jobkit_run_context=lambda run: stuck)
+    async with runner(hooks=plugins.hooks) as here:
+        record = await here.run(spec_of(job, timeout=timedelta(seconds=30)))
+        assert (record.status, record.message) == (RunStatus.SUCCEEDED, "fine")
+        assert record.duration_ms is not None
+        assert record.duration_ms < 45
+        assert here.abandoned_threads == (f"job (run {record.number})",)
+        free.set()
+        while here.abandoned_threads:  # noqa: ASYNC110 - threads end when they end
+            await anyio.sleep(0.001)
+    assert stuck.events == ["in", "out"]
+    assert len(calls) == 1
+    assert info.failures == 1
+    assert plugins.told[0][:2] == ("stuck", "jobkit_run_context")
+
+
+async def test_a_thread_job_is_stopped_before_it_is_called(runner: MakeRunner, plugins: Plugins) -> None:
+    """If its run is stopped while a plain wrapper is entered: the wrapper is left, and the job not called."""
+    story = Story()
+    called: list[str] = []
+
+    @contextmanager
+    def wrapper(run: Run) -> Iterator[None]:
+        anyio.from_thread.run_sync(here.cancel, run.id)
+        with story.plain():
+            yield
+
+    def job(ctx: JobContext) -> None:
+        called.append("called")
+
+    plugins.add("p", jobkit_run_context=wrapper)
+    async with runner(hooks=plugins.hooks) as here:
+        record = await here.run(spec_of(job))
+    assert (record.status, called) == (RunStatus.CANCELLED, [])
+    assert story.events == ["plain in", "plain out"]
