@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Awaitable
 from datetime import timedelta
 from types import TracebackType
-from typing import TYPE_CHECKING, ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
     from jobkit.records import RunRecord
@@ -48,7 +48,7 @@ class Sink(ABC):
         Whatever is raised means that it was not taken and is given again later; :attr:`Reject` means never.
         """
 
-    async def __aenter__(self) -> Self:
+    async def __aenter__(self) -> object:
         """Open what :meth:`emit` needs; called in a task that is the sink's own, before the first run.
 
         A sink that fails for every run is left, and entered again for the next attempt.

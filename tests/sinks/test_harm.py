@@ -210,7 +210,7 @@ async def test_a_sink_whose_own_task_dies_is_opened_again(
                 raise OSError("lost the connection")
             await anyio.sleep_forever()
 
-        async def __aexit__(self, kind: Any, error: Any, traceback: Any) -> None:
+        async def __aexit__(self, *details: object) -> None:
             self.tasks.cancel_scope.cancel()
             await self.tasks.__aexit__(None, None, None)
             self.closed += 1
