@@ -1,25 +1,41 @@
-"""A loaded project: configuration, collected jobs, and what was wrong with either."""
+"""A loaded project: configuration, plugins, collected jobs, and what was wrong with any of them."""
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from jobkit.exceptions import CollectionError, ConfigError, JobkitError, ServiceError
+from jobkit.exceptions import CollectionError, JobkitError
+from jobkit.project_checks import (
+    faults_of_services,
+    settle_names,
+    unknown_names,
+    with_parameters_checked,
+    with_services_checked,
+)
 
 if TYPE_CHECKING:
     from jobkit.collection import Collected
+    from jobkit.collection.finder import ExtensionFinder
     from jobkit.config import Config
     from jobkit.job import JobSpec
-    from jobkit.origin import Origin
+    from jobkit.plugins.facade import Hooks
+    from jobkit.plugins.provided import Provided
+    from jobkit.plugins.registry import PluginRegistry
+    from jobkit.plugins.sources import PluginChoice
+    from jobkit.project_plugins import Equipment
+    from jobkit.services.graph import Provider, ServiceGraph
+    from jobkit.sinks.base import Sink
     from jobkit.stores.base import Store
 
 #: One project per process owns the ``jobkit_ext`` modules.
 _loaded: Project | None = None
+
+Given = Mapping[str | type, object]
 
 
 def loaded_project() -> Project | None:
@@ -28,25 +44,45 @@ def loaded_project() -> Project | None:
 
 
 class Project:
-    """Configuration and jobs of one folder; make one with :meth:`load`, let go of it with :meth:`close`.
+    """Configuration, plugins and jobs of one folder; made by :meth:`load`, let go of by :meth:`close`.
 
     ``jobs`` maps names to their specs, those with an ``error`` included; ``errors`` are the broken
-    job files; ``warnings`` is what ``check --strict`` refuses. Read-only after loading; reading is safe
-    from any thread, loading and closing are not.
+    job files; ``warnings`` is what ``check --strict`` refuses. ``plugins`` is the registry, ``hooks`` calls
+    their hooks; ``services`` is everything that jobs can ask for and ``graph`` finds it. Read-only after
+    loading; reading is safe from any thread; loading, giving services and closing are not.
     """
 
-    def __init__(self, config: Config, collected: Collected) -> None:
+    def __init__(
+        self,
+        equipment: Equipment,
+        finder: ExtensionFinder,
+        *,
+        services: Given | None = None,
+        remember: bool = True,
+    ) -> None:
+        from jobkit.project_plugins import absent_plugins, kinds_of, providers_of
+
+        config = self.config = equipment.config
         self.root: Path = config.root
         self.env: str | None = config.env
-        self.config = config
+        self.plugins: PluginRegistry = equipment.registry
+        self.hooks: Hooks = equipment.registry.hooks
         self.errors: list[CollectionError] = []
         self.warnings: list[JobkitError] = []
         #: False while only the files of single jobs were imported.
         self.complete = False
         #: What the code alone says, before configuration was laid over it.
         self.proposed: dict[str, JobSpec] = {}
+        self._noticed = equipment.warnings
+        self._finder: ExtensionFinder | None = finder
+        self._remember = remember
+        self._given: Given = dict(services or {})
+        self._kinds = kinds_of(config, self.plugins, absent_plugins(self.plugins))
+        self._collected: list[JobkitError] = []
+        self._configured: dict[str, JobSpec] = {}
         self._jobs: dict[str, JobSpec] = {}
-        self._take(collected)
+        self.services: tuple[Provider, ...] = providers_of(config, self.plugins)
+        self.graph = self._new_graph()
 
     @property
     def jobs(self) -> Mapping[str, JobSpec]:
@@ -55,6 +91,16 @@ class Project:
         After ``load(only=...)`` further jobs are imported when they are asked for.
         """
         return _Jobs(self)
+
+    @cached_property
+    def sinks(self) -> tuple[Provided[Sink], ...]:
+        """The sinks of all plugins; they are asked when this is first read."""
+        return tuple(self.hooks.result_sinks(self.config))
+
+    @property
+    def given(self) -> Given:
+        """The open objects that :meth:`give` was given, by name or type."""
+        return MappingProxyType(dict(self._given))
 
     @classmethod
     def load(
@@ -65,21 +111,57 @@ class Project:
         only: str | None = None,
         options: Mapping[str, Any] | None = None,
         remember: bool = True,
+        plugins: PluginChoice | None = None,
+        arguments: Mapping[str, Any] | None = None,
+        services: Given | None = None,
     ) -> Self:
-        """Read the configuration of the project around *path* (default: here) and collect its jobs.
+        """Read the configuration of the project around *path* (default: here), load its plugins, collect its jobs.
 
         With *only*, just the file that registers that job is imported, if the index knows it;
-        ``complete`` says whether it did. *options* are values of the command line, by dotted key.
-        Without *remember* nothing is written below the root, not even the index.
-        Broken job files are listed, not raised. Raises ConfigError for configuration that cannot be
-        used, and RuntimeError while another project is loaded. Call it from the main thread if job
-        files are to have a time limit.
+        ``complete`` says whether it did. *options* are values of the command line, by dotted key, *arguments*
+        those of plugins' own options, by flag; *plugins* says which plugins take part besides those that are
+        there. *services* are open objects as in :meth:`give`. Without *remember* nothing is written below the
+        root, not even the index. Broken job files and plugins are listed, not raised. Raises ConfigError for
+        configuration that cannot be used and required plugins that are not there or broken, UsageError for a
+        plugin that is asked for and not there, PluginError where *plugins* is strict, and RuntimeError while
+        another project is loaded. Call it from the main thread if job files are to have a time limit.
         """
+        project = cls.prepare(
+            path,
+            env,
+            options=options,
+            remember=remember,
+            plugins=plugins,
+            arguments=arguments,
+            services=services,
+        )
+        try:
+            if only is None or project.find(only) is None:
+                project.collect_all()
+        except BaseException:
+            project.close()
+            raise
+        return project
+
+    @classmethod
+    def prepare(
+        cls,
+        path: str | Path | None = None,
+        env: str | None = None,
+        *,
+        options: Mapping[str, Any] | None = None,
+        remember: bool = True,
+        plugins: PluginChoice | None = None,
+        arguments: Mapping[str, Any] | None = None,
+        services: Given | None = None,
+    ) -> Self:
+        """Do what :meth:`load` does, and import no job file before a job is asked for."""
         global _loaded
         if _loaded is not None:
             raise RuntimeError(f"the project in {_loaded.root} is loaded; call its close() first")
         from jobkit import collection
         from jobkit.config import load_config, require_root
+        from jobkit.project_plugins import clean_up, equip
 
         root = require_root(Path(path) if path is not None else Path.cwd())
         config = load_config(root, env=env, options=options or {})
@@ -87,10 +169,14 @@ class Project:
         if importable is not None and importable.root != str(config.root):
             # No project is loaded: only the pytest plugin made the modules of another one importable.
             collection.detach()
-        collection.attach(config)
+        finder = collection.attach(config)
         try:
-            single = collection.collect_job(config, only, remember=remember) if only is not None else None
-            project = cls(config, single or collection.collect(config, remember=remember))
+            found = equip(config, finder, choice=plugins, arguments=arguments, remember=remember)
+            try:
+                project = cls(found, finder, services=services, remember=remember)
+            except BaseException:
+                clean_up(found.config, found.registry)
+                raise
         except BaseException:
             collection.detach()
             raise
@@ -102,7 +188,18 @@ class Project:
         if name not in self._jobs and not self.complete:
             from jobkit import collection
 
-            self._take(collection.collect_job(self.config, name) or collection.collect(self.config))
+            single = collection.collect_job(
+                self.config,
+                name,
+                kinds=self._kinds,
+                plugins=self.plugins.fingerprint,
+                registry=self.plugins,
+                remember=self._remember,
+            )
+            if single is None:
+                self.collect_all()
+            else:
+                self._take(single)
         return self._jobs.get(name)
 
     def collect_all(self) -> None:
@@ -110,15 +207,40 @@ class Project:
         if not self.complete:
             from jobkit import collection
 
-            self._take(collection.collect(self.config))
+            self._take(
+                collection.collect(
+                    self.config,
+                    kinds=self._kinds,
+                    plugins=self.plugins.fingerprint,
+                    registry=self.plugins,
+                    remember=self._remember,
+                )
+            )
+
+    def give(self, services: Given) -> None:
+        """Let jobs have open objects by name or type, in place of services or where there are none.
+
+        What a program that embeds jobkit brings itself is known to it alone: a job that asks for such an
+        object had an error until now, and has none any more. Adds to what was given before.
+        """
+        self._given = {**self._given, **services}
+        self.graph = self._new_graph()
+        self._check_services(self._configured)
+        self._gather_warnings()
 
     def close(self) -> None:
-        """Forget the job modules, so that another project can be loaded. Idempotent."""
+        """Call what plugins wanted called, and forget the job modules: another project can be loaded. Idempotent."""
         global _loaded
-        if _loaded is self:
+        from jobkit.project_plugins import clean_up
+
+        clean_up(self.config, self.plugins)
+        finder, self._finder = self._finder, None
+        if _loaded is self or (_loaded is None and finder is not None):
             from jobkit import collection
 
-            collection.detach()
+            if _loaded is self or collection.attached() is finder:
+                collection.detach()
+        if _loaded is self:
             _loaded = None
 
     def release(self) -> None:
@@ -137,86 +259,57 @@ class Project:
 
     def open_store(self, *, read_only: bool = False) -> Store:
         """The run store that the configuration names; enter it to use it. Raises StoreError."""
+        config = replace(self.config, read_only=read_only)
+        provided = self.hooks.store(config.scheduler.store, config)
+        if provided is not None:
+            return provided.value
         from jobkit.stores.opening import store_of
 
-        return store_of(self.config, read_only=read_only)
+        return store_of(config, read_only=read_only)
 
-    # -- putting the two layers together ----------------------------------------------------------
+    # -- putting the layers together --------------------------------------------------------------------
+
+    def _new_graph(self) -> ServiceGraph:
+        from jobkit.services.graph import ServiceGraph
+
+        return ServiceGraph(self.services, given=self._given, root=self.root)
 
     def _take(self, collected: Collected) -> None:
         """Lay the configuration over what was collected, and check what can be checked now."""
         from jobkit.config.apply import apply
 
-        fresh = {name: apply(spec, self.config) for name, spec in collected.jobs.items()}
-        _check_services(fresh)
+        fresh = {name: apply(spec, self.config, self._kinds) for name, spec in collected.jobs.items()}
         self.proposed |= collected.jobs
-        _check_required_parameters(fresh)
-        self._jobs = dict(sorted({**self._jobs, **fresh}.items()))
+        self._configured |= fresh
+        self._check_services(fresh)
         self.complete = collected.complete
         self.errors[:] = collected.errors
-        self.warnings[:] = [*self.config.warnings, *collected.warnings]
+        self._collected = [*collected.warnings]
         if self.complete:
-            self._check_names(self._unknown_names())
+            from jobkit.project_plugins import absent_plugins
 
-    def _unknown_names(self) -> list[ConfigError]:
-        """Configuration that speaks of jobs which do not exist; entries of overrides are told apart."""
-        unknown = [
-            (name, self.config.job_origin(name), f"[jobs.{name}] matches no job")
-            for name in self.config.jobs
-            if not self._means_a_job(name)
+            unknown = unknown_names(self.config, self._jobs, collected.gone)
+            absent = absent_plugins(self.plugins)
+            self._collected += settle_names(unknown, self.errors, absent, self.root)
+        self._gather_warnings()
+
+    def _check_services(self, jobs: Mapping[str, JobSpec]) -> None:
+        checked = {
+            name: with_parameters_checked(with_services_checked(spec, self.graph))
+            for name, spec in jobs.items()
+        }
+        self._jobs = dict(sorted({**self._jobs, **checked}.items()))
+
+    def _gather_warnings(self) -> None:
+        extensions = sorted({item.extension for item in self.services if item.extension is not None})
+        faults = faults_of_services(self.graph, extensions)
+        self.warnings[:] = [
+            *self.config.warnings,
+            *self.plugins.warnings,
+            *self._noticed,
+            *faults,
+            *self._collected,
         ]
-        startup = self.config.origin("scheduler.startup")
-        unknown += [
-            (name, startup, f"startup names {name!r}, which is no job")
-            for name in self.config.scheduler.startup
-            if name not in self._jobs
-        ]
-        return [self._unknown(name, origin, message) for name, origin, message in unknown]
-
-    def _means_a_job(self, name: str) -> bool:
-        """Whether ``[jobs.NAME]`` speaks of a job: in a variable's name ``_`` may stand for ``-``."""
-        from jobkit.config.outside import spelled
-
-        if name in self._jobs:
-            return True
-        alike = [job for job in self._jobs if spelled(job) == name and job not in self.config.jobs]
-        return any(self.config.job(job) for job in alike)
-
-    def _unknown(self, name: str, origin: Origin, message: str) -> ConfigError:
-        from jobkit.config.check import config_error
-
-        if origin.layer != "overrides":
-            return config_error("JK210", message, origin, self._did_you_mean(name))
-        where = f"jobkit --env {self.env}" if self.env else "jobkit"
-        help = f"`{where} enable {name}` removes the entry; {self._did_you_mean(name)}"
-        return StaleOverride(message, code="JK210", path=origin.path, line=origin.line, help=help)
-
-    def _check_names(self, unknown: list[ConfigError]) -> None:
-        """After a clean collection an unknown name is an error; while files are broken it may be theirs.
-
-        A stale entry of the overrides harms nothing: it stays a warning.
-        """
-        if self.errors:
-            broken = ", ".join(sorted({error.location(self.root) or "?" for error in self.errors}))
-            for error in unknown:
-                error.help = (
-                    f"{error.help or ''} (it may belong to a file that could not be loaded: {broken})".strip()
-                )
-        harmless = [error for error in unknown if self.errors or isinstance(error, StaleOverride)]
-        self.warnings += harmless
-        wrong = tuple(error for error in unknown if error not in harmless)
-        if wrong:
-            raise _as_one(wrong)
-
-    def _did_you_mean(self, name: str) -> str:
-        close = difflib.get_close_matches(name, self._jobs, n=1)
-        if close:
-            return f"did you mean {close[0]!r}?"
-        return "`jobkit list` shows the jobs there are"
-
-
-class StaleOverride(ConfigError):
-    """An entry of the overrides whose job is gone."""
 
 
 class _Jobs(Mapping[str, "JobSpec"]):
@@ -240,44 +333,3 @@ class _Jobs(Mapping[str, "JobSpec"]):
     def __len__(self) -> int:
         self._project.collect_all()
         return len(self._project._jobs)
-
-
-def _check_services(jobs: dict[str, JobSpec]) -> None:
-    """Find out now, not at three in the morning, that a job asks for a service nobody provides."""
-    from jobkit.services import builtin_specs
-    from jobkit.services.graph import resolve
-
-    available = builtin_specs()
-    for name, spec in jobs.items():
-        if spec.error is None:
-            try:
-                resolve(spec, available)
-            except ServiceError as error:
-                jobs[name] = replace(spec, error=error)
-
-
-def _check_required_parameters(jobs: dict[str, JobSpec]) -> None:
-    """Warn of scheduled jobs whose runs would all be refused: nobody gives a value that they require."""
-    for name, spec in jobs.items():
-        if spec.times is None or not spec.enabled or spec.error is not None:
-            continue
-        missing = [item.name for item in spec.signature.parameters.parameters if item.required]
-        missing = [item for item in missing if item not in spec.parameters]
-        if missing:
-            warning = CollectionError(
-                f"job {name} has a schedule, and nothing gives its required parameter {missing[0]!r}",
-                code="JK512",
-                path=spec.path,
-                line=spec.line,
-                help=f"give it a default, or a value: [jobs.{name}] parameters = {{ {missing[0]} = … }}",
-            )
-            jobs[name] = replace(spec, warnings=(*spec.warnings, warning))
-
-
-def _as_one(errors: Iterable[ConfigError]) -> ConfigError:
-    """The first of *errors*, carrying all."""
-    every = tuple(errors)
-    first = every[0]
-    return ConfigError(
-        first.message, code=first.code, path=first.path, line=first.line, help=first.help, errors=every
-    )
