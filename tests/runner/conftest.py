@@ -162,6 +162,20 @@ class SteppedClock(SystemClock):
         self.calls[name]()
 
 
+class HandClock(SystemClock):
+    """The test's own time: it stands still, whatever the machine is busy with, until some is taken."""
+
+    def __init__(self) -> None:
+        self.passed = 0.0
+
+    def monotonic(self) -> float:
+        return self.passed
+
+    def take(self, seconds: float) -> None:
+        """Let so much time pass, in any thread."""
+        self.passed += seconds
+
+
 class _Stopped:
     def __init__(self, clock: SteppedClock, name: str) -> None:
         self._clock = clock

@@ -99,10 +99,12 @@ class AroundCall:
         return self._returned
 
     def _entered(self, seconds: float) -> bool:
-        if self._state == "given up" or self._attempt.stopping:
+        if self._state == "given up":
+            return False
+        self._attempt.resume(seconds)
+        if self._attempt.stopping:
             return False
         self._state, self._scope.deadline = "called", float("inf")
-        self._attempt.resume(seconds)
         return True
 
     def _leaving(self) -> bool:
