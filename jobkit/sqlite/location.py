@@ -28,6 +28,8 @@ class DatabaseLocation(Location):
     setting: ClassVar[str] = "[plugins.sqlite] url"
     harm: ClassVar[str] = "could change what jobs rely on"
     example: ClassVar[str] = "sqlite:///build/site.db"
+    #: The file is private to this user; the folder is the project's, and may hold what others are to read.
+    folder_mode: ClassVar[int] = 0o755
     empty_is_lost: ClassVar[bool] = False
 
     def error(self, code: str, message: str, help: str, path: Path | None = None) -> DatabaseError:

@@ -44,7 +44,7 @@ def test_one_missing_folder_is_made_and_two_are_not(tmp_path: Path) -> None:
     assert "the database" in error.message
     (tmp_path / "a").mkdir()
     works("a/b/site.db", tmp_path)
-    assert (tmp_path / "a" / "b").stat().st_mode & 0o777 == 0o700
+    assert (tmp_path / "a" / "b").stat().st_mode & 0o022 == 0
 
 
 def test_a_folder_is_no_database(tmp_path: Path) -> None:

@@ -33,6 +33,8 @@ class Location:
     setting: ClassVar[str] = "[scheduler] store"
     harm: ClassVar[str] = "could forge runs"
     example: ClassVar[str] = "sqlite:///.jobkit/jobkit.db"
+    #: The mode of a folder that is made for it.
+    folder_mode: ClassVar[int] = 0o700
     #: Whether an empty file has lost what it held: jobkit never leaves an empty run store.
     empty_is_lost: ClassVar[bool] = True
 
@@ -85,7 +87,7 @@ class Location:
         self._check_file(for_writing=for_writing)
 
     def prepare_folder(self) -> None:
-        """Make the folder if only it is missing, private to this user and unknown to version control."""
+        """Make the folder if only it is missing; the one of jobkit's own state is no part of version control."""
         if not self.folder.exists():
             self._make_folder()
         ignore = self.folder / ".gitignore"
@@ -104,7 +106,7 @@ class Location:
             )
         self._check_permissions(self.folder.parent)
         try:
-            self.folder.mkdir(mode=0o700, exist_ok=True)
+            self.folder.mkdir(mode=self.folder_mode, exist_ok=True)
         except OSError as error:
             raise self.refused(error) from error
 

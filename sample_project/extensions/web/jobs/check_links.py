@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import json
 import posixpath
-from pathlib import Path
 
 from jobkit import JobContext, JobResult, submit_job
-
-from ..lib.site import Site
-from ._database import database
+from jobkit.sqlite import Database
 
 
 @submit_job(tags=["content", "quality"])
-def check_links(ctx: JobContext, project: Path) -> JobResult:
+def check_links(ctx: JobContext, db: Database) -> JobResult:
     """Follow every link between our own pages, down to the heading; fail on the first list of dead ones."""
-    with database(Site.of(project).database) as connection:
-        rows = connection.execute("select source, anchors, links from pages order by source").fetchall()
+    rows = db.sync.fetch_all("select source, anchors, links from pages order by source")
     anchors = {row["source"]: set(json.loads(row["anchors"])) for row in rows}
 
     checked = 0

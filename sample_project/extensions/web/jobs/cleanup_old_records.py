@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from pathlib import Path
 
 from jobkit import JobContext, JobResult, submit_job
-
-from ..lib.site import Site
-from ._database import database
+from jobkit.sqlite import Database
 
 # Superseded and old enough: the revision that a page shows now is kept, however old it is.
 _OUTDATED = """
@@ -20,7 +17,7 @@ _OUTDATED = """
 """
 
 
-def cleanup_old_records(ctx: JobContext, project: Path, *, retention_days: int = 30) -> JobResult:
+async def cleanup_old_records(ctx: JobContext, db: Database, *, retention_days: int = 30) -> JobResult:
     """Delete page revisions older than the retention period.
 
     Without ``enforce`` it only reports what it would delete: nobody loses data because a job was
@@ -29,31 +26,30 @@ def cleanup_old_records(ctx: JobContext, project: Path, *, retention_days: int =
     """
     if retention_days < 1:
         return JobResult.failure(f"retention_days is at least 1, and it is {retention_days}")
-    before = (ctx.clock.now() - timedelta(days=retention_days)).isoformat()
-    with database(Site.of(project).database) as connection:
-        found: int = connection.execute(f"select count(*) {_OUTDATED}", {"before": before}).fetchone()[0]
-        if not ctx.enforce:
-            return JobResult.success(
-                f"would delete {found} revisions older than {retention_days} days"
-            ).with_stats(processed=0, errors=0)
-        deleted = connection.execute(f"delete {_OUTDATED}", {"before": before}).rowcount
+    values = {"before": (ctx.clock.now() - timedelta(days=retention_days)).isoformat()}
+    if not ctx.enforce:
+        found = await db.fetch_value(f"select count(*) {_OUTDATED}", values)
+        return JobResult.success(
+            f"would delete {found} revisions older than {retention_days} days"
+        ).with_stats(processed=0, errors=0)
+    deleted = (await db.execute(f"delete {_OUTDATED}", values)).rowcount
     return JobResult.success(f"deleted {deleted} revisions older than {retention_days} days").with_stats(
         processed=deleted, errors=0
     )
 
 
-def cleanup_old_analytics(ctx: JobContext, project: Path, *, retention_days: int = 365) -> JobResult:
+async def cleanup_old_analytics(ctx: JobContext, db: Database, *, retention_days: int = 365) -> JobResult:
     """Delete the daily counts of pages that are older than the retention period; observes without consent."""
     if retention_days < 1:
         return JobResult.failure(f"retention_days is at least 1, and it is {retention_days}")
     before = (ctx.clock.now() - timedelta(days=retention_days)).date().isoformat()
-    with database(Site.of(project).database) as connection:
-        found: int = connection.execute(
+    async with db.transaction() as tx:  # so that what is said is what is deleted
+        found: int = await tx.fetch_value(
             "select count(distinct day) from content_by_day where day < ?", (before,)
-        ).fetchone()[0]
+        )
         if not ctx.enforce:
             return JobResult.success(f"would delete the counts of {found} days").with_stats(0, 0)
-        connection.execute("delete from content_by_day where day < ?", (before,))
+        await tx.execute("delete from content_by_day where day < ?", (before,))
     return JobResult.success(f"deleted the counts of {found} days").with_stats(processed=found, errors=0)
 
 

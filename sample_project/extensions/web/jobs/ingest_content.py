@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import json
-import sqlite3
 from datetime import datetime
 from pathlib import Path
 
 from jobkit import JobContext, JobResult, submit_job
+from jobkit.sqlite import Database, SyncTransaction
 
 from ..lib.markdown import BadPage, Page, read_page
-from ..lib.site import Site
-from ._database import database
 
 
 @submit_job(schedule="0 */15 * * * *", tags=["content"], timeout="2m")
-def ingest_content(ctx: JobContext, project: Path, *, source: Path = Path("../docs")) -> JobResult:
+def ingest_content(
+    ctx: JobContext, project: Path, db: Database, *, source: Path = Path("../docs")
+) -> JobResult:
     """Read the Markdown files, with their front matter, into the site's database."""
     folder = (project / source).resolve()
     files = sorted(file for file in folder.rglob("*.md") if not _hidden(file.relative_to(folder)))
@@ -25,7 +25,7 @@ def ingest_content(ctx: JobContext, project: Path, *, source: Path = Path("../do
 
     changed = 0
     bad: list[str] = []
-    with database(Site.of(project).database) as connection:
+    with db.sync.transaction() as tx:  # a plain function runs in a thread: db.sync is for those
         for done, file in enumerate(files, start=1):
             name = file.relative_to(folder).as_posix()
             text = file.read_text(encoding="utf-8")
@@ -35,9 +35,9 @@ def ingest_content(ctx: JobContext, project: Path, *, source: Path = Path("../do
                 ctx.log.error("page refused", page=name, why=str(error))
                 bad.append(name)
             else:
-                changed += _store(connection, name, text, page, ctx.clock.now())
+                changed += _store(tx, name, text, page, ctx.clock.now())
             ctx.progress(done, len(files), name)
-        removed = _forget_missing(connection, [file.relative_to(folder).as_posix() for file in files])
+        removed = _forget_missing(tx, [file.relative_to(folder).as_posix() for file in files])
 
     ctx.log.info("pages ingested", pages=len(files), changed=changed, removed=removed)
     result = JobResult.failure(f"{len(bad)} bad pages: {', '.join(bad[:5])}") if bad else JobResult.success()
@@ -50,15 +50,14 @@ def _hidden(path: Path) -> bool:
     return any(part.startswith((".", "_")) for part in path.parts)
 
 
-def _store(connection: sqlite3.Connection, name: str, text: str, page: Page, now: datetime) -> bool:
+def _store(tx: SyncTransaction, name: str, text: str, page: Page, now: datetime) -> bool:
     """Keep *page* unless just that is there; whether it was new."""
     if page.draft:
-        return bool(connection.execute("delete from pages where source = ?", (name,)).rowcount)
+        return bool(tx.execute("delete from pages where source = ?", (name,)).rowcount)
     digest = hashlib.sha256(text.encode()).hexdigest()
-    known = connection.execute("select digest from pages where source = ?", (name,)).fetchone()
-    if known is not None and known["digest"] == digest:
+    if tx.fetch_value("select digest from pages where source = ?", (name,)) == digest:
         return False
-    connection.execute(
+    tx.execute(
         "insert or replace into pages values (?, ?, ?, ?, ?, ?, ?, ?)",
         (
             name,
@@ -71,14 +70,12 @@ def _store(connection: sqlite3.Connection, name: str, text: str, page: Page, now
             now.isoformat(),
         ),
     )
-    connection.execute(
-        "insert or replace into revisions values (?, ?, ?, ?)", (name, digest, text, now.isoformat())
-    )
+    tx.execute("insert or replace into revisions values (?, ?, ?, ?)", (name, digest, text, now.isoformat()))
     return True
 
 
-def _forget_missing(connection: sqlite3.Connection, present: list[str]) -> int:
-    stored = {row["source"] for row in connection.execute("select source from pages")}
+def _forget_missing(tx: SyncTransaction, present: list[str]) -> int:
+    stored = {row["source"] for row in tx.fetch_all("select source from pages")}
     gone = sorted(stored.difference(present))
-    connection.executemany("delete from pages where source = ?", [(name,) for name in gone])
+    tx.execute_many("delete from pages where source = ?", [(name,) for name in gone])
     return len(gone)

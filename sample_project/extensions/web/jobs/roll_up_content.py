@@ -3,33 +3,31 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
 from jobkit import Expect, JobContext, JobResult, submit_job
-
-from ..lib.site import Site
-from ._database import database
+from jobkit.sqlite import Database
 
 
 @submit_job(schedule="0 10 4 * * *", tags=["analytics", "nightly"], expect=Expect(min_processed=1))
-def roll_up_content(ctx: JobContext, project: Path) -> JobResult:
+def roll_up_content(ctx: JobContext, db: Database) -> JobResult:
     """Count pages, words and links per folder, and keep the counts under today's date.
 
     Again on the same day it replaces that day's counts, so that running it twice does no harm.
     """
     today = ctx.clock.now().date().isoformat()
     counts: dict[str, list[int]] = defaultdict(lambda: [0, 0, 0])
-    with database(Site.of(project).database) as connection:
-        pages = connection.execute(
+    with db.sync.transaction() as tx:
+        pages = tx.fetch_all(
             "select source, links, markdown from pages join revisions using (source, digest)"
-        ).fetchall()
+        )
         for page in pages:
             folder = counts[str(PurePosixPath(page["source"]).parent)]
             folder[0] += 1
             folder[1] += len(page["markdown"].split())
             folder[2] += page["links"].count('"') // 2
-        connection.execute("delete from content_by_day where day = ?", (today,))
-        connection.executemany(
+        tx.execute("delete from content_by_day where day = ?", (today,))
+        tx.execute_many(
             "insert into content_by_day values (?, ?, ?, ?, ?)",
             [(today, folder, *numbers) for folder, numbers in sorted(counts.items())],
         )

@@ -18,10 +18,6 @@ class Site:
         return cls(project / "build")
 
     @property
-    def database(self) -> Path:
-        return self.root / "site.db"
-
-    @property
     def output(self) -> Path:
         return self.root / "site"
 
