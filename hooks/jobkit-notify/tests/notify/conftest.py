@@ -1,11 +1,20 @@
-"""A receiver for each test that wants one."""
+"""What the tests stand on: no variables from outside, and a receiver for each that wants one."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 import pytest
 from notify.receiver import Receiver, serving
+
+
+@pytest.fixture(autouse=True)
+def no_variables_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing of the developer's shell steers a test."""
+    for name in [*os.environ]:
+        if name.startswith("JOBKIT_") and not name.startswith("JOBKIT_TEST_"):
+            monkeypatch.delenv(name)
 
 
 @pytest.fixture
