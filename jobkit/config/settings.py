@@ -18,6 +18,7 @@ from jobkit.exceptions import ConfigError, JobkitError
 from jobkit.origin import DEFAULT, Origin
 
 if TYPE_CHECKING:
+    from jobkit.config.plugin_declared import PluginOption
     from jobkit.config.plugin_tables import PluginTables
     from jobkit.job import JobSpec
 
@@ -99,6 +100,16 @@ class Config:
         if self.accepted is None:
             raise LookupError(f"{flag}: the plugins are not loaded yet")
         return self.accepted.option(flag)
+
+    def declared_options(self, plugin: str | None = None) -> list[PluginOption]:
+        """The options of the command line that plugins declared; with *plugin*, just those of that one."""
+        declared = self.accepted.declared if self.accepted is not None else {}
+        return [
+            option
+            for name, one in declared.items()
+            if plugin is None or name == plugin
+            for option in one.options.values()
+        ]
 
     def add_cleanup(self, callback: Callable[[], object]) -> None:
         """Have *callback* called when the project is closed; what was added last is called first."""

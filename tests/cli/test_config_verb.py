@@ -183,6 +183,7 @@ def test_explain_as_text(seven: CommandLine) -> None:
 
 def test_no_secret_is_shown(seven: CommandLine) -> None:
     """Neither the default of a secret parameter, nor what a variable stands for, nor a password of a URL."""
+    seven.file("hooks/hook.py", '"""A plugin that looks into its table by itself."""\n')
     seven.file(
         "services/scheduler/config.staging.toml",
         '[plugins.hook]\nurl = "https://user:pass-canary@x/"\ntoken = "tok-canary-1"\nother = "${API_KEY}"\n',

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -13,9 +14,10 @@ from jobkit.cli.reading import configuration
 from jobkit.cli.session import Session
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
+    from jobkit.config import Config
+    from jobkit.config.plugin_declared import Declared
     from jobkit.config.stacks import Opinion, Stack
+    from jobkit.project import Project
 
 
 @verb(
@@ -31,14 +33,15 @@ if TYPE_CHECKING:
 def show(session: Session, keys: tuple[str, ...]) -> None:
     """Show the values in force and where each comes from; no job is imported.
 
-    Secrets and what comes from ${NAME} are shown as ***.
+    Secrets and what comes from ${NAME} are shown as ***. Plugins are loaded where they have tables: they say
+    what is right there, and what is secret.
     """
     from jobkit.cli.config_view import to_json, values_table
     from jobkit.cli.render.header import header, place
     from jobkit.config.stacks import stacks_of
 
-    config, output = configuration(session), session.output
-    stacks = _chosen(list(stacks_of(config.tree)), keys)
+    config, output = _with_plugins(session), session.output
+    stacks = _chosen(list(stacks_of(config.tree, config.accepted)), keys)
     root, files = config.root, [path.relative_to(config.root).as_posix() for path in config.files]
     values = [{"key": stack.key, **to_json(stack.winner, root)} for stack in stacks]
     output.answer({"env": config.env, "files": files, "values": values})
@@ -120,14 +123,14 @@ def diff(session: Session, left: str, right: str) -> None:
     examples=[("jobkit config schema > jobkit.schema.json", "for editors, which then check while one types")],
 )
 def schema(session: Session) -> None:
-    """Print the JSON Schema of configuration files; needs no project.
+    """Print the JSON Schema of configuration files; in a project, with the tables of its plugins.
 
     Editors find it by the first line of a file: #:schema jobkit.schema.json
     """
     from jobkit.cli.output import encode
     from jobkit.config.json_schema import json_schema
 
-    found = json_schema()
+    found = json_schema(_declared(session))
     session.output.answer(found)
     session.output.lines([encode(found, indent=2)])
 
@@ -159,8 +162,45 @@ def _job_stacks(session: Session, name: str) -> tuple[str, Path, str | None, Seq
 def _key_stacks(session: Session, name: str) -> tuple[str, Path, str | None, Sequence[Stack]]:
     from jobkit.config.stacks import stacks_of
 
+    config = _with_plugins(session)
+    return name, config.root, config.env, _chosen(list(stacks_of(config.tree, config.accepted)), (name,))
+
+
+def _with_plugins(session: Session) -> Config:
+    """The configuration, checked by the plugins that it speaks to; without such, none is loaded."""
     config = configuration(session)
-    return name, config.root, config.env, _chosen(list(stacks_of(config.tree)), (name,))
+    if not config.plugins and not any("plugins" in options for options in config.jobs.values()):
+        return config
+    with _prepared(session) as project:
+        return project.config
+
+
+def _declared(session: Session) -> Mapping[str, Declared]:
+    """What the plugins of this project declared; nothing, and a warning, if that cannot be told."""
+    from jobkit.config import find_root
+    from jobkit.exceptions import JobkitError
+
+    session.output.root = find_root(Path(session.options.directory or "."))
+    if session.output.root is None:
+        return {}
+    try:
+        with _prepared(session) as project:
+            tables = project.config.accepted
+            return tables.declared if tables is not None else {}
+    except JobkitError as error:  # whoever mends a file wants the schema just then
+        session.output.report(error, kind="warning")
+        return {}
+
+
+def _prepared(session: Session) -> Project:
+    """The project around here, its plugins loaded and no job file imported."""
+    from jobkit.cli.plugged import choice_of
+    from jobkit.project import Project
+
+    options = session.options
+    return Project.prepare(
+        options.directory, options.env, plugins=choice_of(options), arguments=options.plugin_options
+    )
 
 
 def _chosen(stacks: list[Stack], keys: Sequence[str]) -> list[Stack]:
