@@ -188,7 +188,10 @@ class Store(OutboxStore, Protocol):
 
     @property
     def read_only(self) -> bool:
-        """True when nothing can be written (a read-only folder); writing methods raise StoreError."""
+        """True when nothing can be written (a read-only folder); writing methods raise StoreError.
+
+        Tables of an older version are read as they are, if what they lack can be read as empty.
+        """
         ...
 
     async def __aenter__(self) -> Self:

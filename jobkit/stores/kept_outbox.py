@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
@@ -100,10 +100,11 @@ class KeptOutbox:
         """In order: they were added by ids that grow."""
         return [entry for entry in self.waiting.values() if entry.sink == sink]
 
-    def waits(self, run_id: str) -> bool:
-        return any(entry.run_id == run_id for entry in self.waiting.values())
+    def runs_waiting(self) -> frozenset[str]:
+        """The ids of the runs that some sink has yet to be given."""
+        return frozenset(entry.run_id for entry in self.waiting.values())
 
-    def forget(self, runs: Collection[str]) -> None:
+    def forget(self, runs: frozenset[str]) -> None:
         """Dead letters go with their runs."""
         for letter in [letter for letter in self.dead.values() if letter.run_id in runs]:
             del self.dead[letter.id]

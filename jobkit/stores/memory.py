@@ -247,6 +247,7 @@ class MemoryStore(MemoryOutbox):
     async def prune(self, before: datetime) -> int:
         values.to_micros(before)
         with await self._turn():
+            waiting = self._kept.outbox.runs_waiting()
             old = [
                 run_id
                 for run_id, held in self._kept.runs.items()
@@ -254,11 +255,11 @@ class MemoryStore(MemoryOutbox):
                 and held.record.finished_at < before
                 and held.record.queued_at is not None
                 and held.record.queued_at < before
-                and not self._kept.outbox.waits(run_id)
+                and run_id not in waiting
             ]
             for run_id in old:
                 del self._kept.runs[run_id]
-            self._kept.outbox.forget(old)
+            self._kept.outbox.forget(frozenset(old))
             return len(old)
 
     # -- the rules, each in one place -----------------------------------------------------------

@@ -229,7 +229,7 @@ class OutboxStore(Protocol):
 
         All of them, or those of *sink*, or those with one of *ids*, or, with both, those that meet
         both; unknown ids are passed over. Each is an entry added now, under a new id, with no failures
-        and all of its time before it.
+        and all of its time before it. The same call again finds nothing left to replay.
         """
         ...
 

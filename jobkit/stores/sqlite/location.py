@@ -87,7 +87,7 @@ class Location:
         self._check_file(for_writing=for_writing)
 
     def prepare_folder(self) -> None:
-        """Make the folder if only it is missing; the one of jobkit's own state is no part of version control."""
+        """Make the folder if only it is missing; that of jobkit's own state is no part of version control."""
         if not self.folder.exists():
             self._make_folder()
         ignore = self.folder / ".gitignore"

@@ -233,7 +233,8 @@ class SqliteStore:
     ) -> SinkLease | None:
         name, mine, of_dead = clean_text(name), encode_owner(owner), None
         # Whether its owner lives is the caller's code, and not asked while the database is locked.
-        found = await self._database.read(partial(outbox.holder, name=name))
+        holder = partial(outbox.holder, name=name)
+        found = None if self.read_only else await self._database.read(holder)
         if found is not None and found[1] not in (None, mine) and found[2] > to_micros(self._now()):
             if dead is None or not dead(decode_owner(found[1])):
                 return None
