@@ -134,7 +134,7 @@ class Checks:
 
         answer = await send(
             url.below(suffix, rid=run.id),
-            body=summary(run).encode("utf-8", "replace")[:LARGEST_BODY],
+            body=summary(run),
             headers={"Content-Type": "text/plain; charset=utf-8"},
             timeout=timeout,
             allow_private=self.table.allow_private,
@@ -213,17 +213,18 @@ class Healthcheck:
         return [HealthcheckSink(checks)] if checks.wanted(known) else []
 
 
-def summary(run: RunRecord) -> str:
-    """A run in a few lines, for people: how it ended, what it says, what went wrong."""
+def summary(run: RunRecord) -> bytes:
+    """A run in a few lines, for people: how it ended, what it says, what went wrong; bounded."""
     lines = [f"run {f'#{run.number}' if run.number is not None else run.id} of {run.job}: {run.status.value}"]
     if run.duration_ms is not None:
         lines.append(f"took {run.duration_ms / 1000:g} s")
     if run.processed is not None:
         lines.append(f"processed {run.processed}, errors {run.errors or 0}")
     if run.reason:
-        lines.append(f"reason: {run.reason}")
+        lines.append(f"reason: {shown(run.reason, 200)}")
     if run.message:
         lines.append(shown(run.message, 2000))
     if run.error is not None:
         lines.append(shown(f"{run.error.type}: {run.error.message}", 2000))
-    return "\n".join(lines)
+    body = "\n".join(lines).encode("utf-8", "replace")[:LARGEST_BODY]
+    return body.decode("utf-8", "ignore").encode()  # not half a character at the end

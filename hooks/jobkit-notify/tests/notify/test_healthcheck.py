@@ -18,7 +18,7 @@ from notify import records
 from notify.projects import loaded, sinks
 from notify.receiver import Receiver, Reply
 
-from jobkit import ConfigError, Project, RunRecord, Sink
+from jobkit import ConfigError, Project, RunRecord, RunStatus, Sink
 from jobkit.plugin import Run
 
 JOBS = """
@@ -93,7 +93,10 @@ async def test_the_body_tells_what_happened(receiver: Receiver, tmp_path: Path) 
 
 def test_the_body_is_bounded() -> None:
     """Whatever a job says, in whatever script."""
-    assert len(summary(records.run(message="🎉" * 100_000)).encode()) < LARGEST_BODY
+    text = "🎉" * 100_000
+    body = summary(records.run(message=text, reason=text))
+    assert len(body) <= LARGEST_BODY
+    assert body.decode().startswith("run #1 of clean")
 
 
 async def test_what_was_in_the_query_stays(receiver: Receiver, tmp_path: Path) -> None:
@@ -114,9 +117,9 @@ async def test_a_service_that_is_down_is_tried_again(receiver: Receiver, tmp_pat
 async def test_a_check_that_does_not_exist_is_told_once(receiver: Receiver, tmp_path: Path) -> None:
     """It becomes a dead letter, which somebody looks at; the key in the URL is not told."""
     receiver.usual = Reply(404, body=b"not found")
-    with checks(tmp_path, f'base = "{receiver.url}/0123456789abcdef/{{job}}"') as (_, sink):
-        with pytest.raises(Sink.Reject) as error:
-            await tell(sink, records.run())
+    base = f'base = "{receiver.url}/0123456789abcdef/{{job}}"'
+    with checks(tmp_path, base) as (_, sink), pytest.raises(Sink.Reject) as error:
+        await tell(sink, records.run())
     assert "404" in str(error.value)
     assert "0123456789abcdef" not in str(error.value)
 
@@ -190,7 +193,8 @@ def test_a_job_that_was_not_imported_is_known(tmp_path: Path) -> None:
     second.write_text("from jobkit import submit_job\n\n@submit_job\ndef second(ctx): ...\n")
     with checks(tmp_path, table):
         pass  # the index is written
-    with checks(tmp_path, table, only="second") as (project, sink):
+    with Project.load(tmp_path, only="second") as project:
+        sink = sinks(project)["healthcheck"]
         assert not project.complete
         assert sink.accepts(records.run(job="clean"))
         assert not sink.accepts(records.run(job="second"))
@@ -201,7 +205,7 @@ def test_a_job_that_was_not_imported_is_known(tmp_path: Path) -> None:
 
 def begun(project: Project, job: str = "clean") -> Run:
     """A run of *job* that has just begun."""
-    record = replace(records.run(job=job), status="running", finished_at=None, duration_ms=None)
+    record = replace(records.run(job=job), status=RunStatus.RUNNING, finished_at=None, duration_ms=None)
     return Run(record, project.jobs[job])
 
 
