@@ -28,6 +28,8 @@ class Ended:
     value: Any = None
     error: BaseException | None = None
     returned: bool = False
+    #: Of a call in a thread: set there.
+    done: bool = False
     over: anyio.Event = field(default_factory=anyio.Event)
 
 
@@ -42,7 +44,7 @@ class Calls:
         self._sink = sink
         self._portal = portal
         self._grace = grace
-        self._thread: threading.Thread | None = None
+        self._in_progress: Ended | None = None
 
     async def make(self, member: str, *arguments: Any, seconds: float) -> Ended:
         """Call that member and wait, *seconds* at most; a longer call ends with a PluginError.
@@ -52,7 +54,7 @@ class Calls:
         function = getattr(self._sink, member)
         if _is_asynchronous(function):
             call = partial(function, *arguments)
-        elif self._thread is not None and self._thread.is_alive():
+        elif self._in_progress is not None and not self._in_progress.done:
             return Ended(error=self._too_long(f"an earlier call of {member} has not returned yet"))
         else:
             call = partial(self._in_thread, function, arguments)
@@ -70,15 +72,19 @@ class Calls:
 
     async def _in_thread(self, function: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
         # A thread that hangs must not keep the interpreter from ending, which those of anyio's pool would.
-        ended = Ended()
+        self._in_progress = ended = Ended()
         context = contextvars.copy_context()
-        self._thread = threading.Thread(
+        thread = threading.Thread(
             target=context.run,
             args=(_work, function, arguments, ended, self._portal),
             name=f"jobkit {self._sink.label}",
             daemon=True,
         )
-        self._thread.start()
+        try:
+            thread.start()
+        except RuntimeError:  # there are too many threads
+            ended.done = True
+            raise
         await ended.over.wait()
         if ended.error is not None:
             raise ended.error
@@ -95,6 +101,7 @@ def _work(
     except BaseException as error:  # only the main thread can be interrupted: this one says so by itself
         ended.error = RuntimeError(f"it raised {type(error).__name__}({error})")
         ended.error.__cause__ = error
+    ended.done = True
     try:
         portal.start_task_soon(ended.over.set)
     except RuntimeError:  # everything has ended meanwhile, and nobody waits

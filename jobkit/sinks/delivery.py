@@ -63,12 +63,15 @@ class Delivery:
         self._secrets = frozenset(secrets)
         self._pace = pace or Pace()
         self._stack = AsyncExitStack()
+        self._kept: tuple[SinkRegistration, ...] = ()
         self._feeds: list[LocalFeed] = []
         self._workers: list[OutboxWorker] = []
         self._states: tuple[SinkState, ...] = ()
 
     async def __aenter__(self) -> Self:
         sinks = checked_sinks(self._given, self._hooks)
+        self._kept = tuple(SinkRegistration(sink.name, sink.max_age) for sink in sinks if not sink.local)
+        await self._register()
         async with AsyncExitStack() as stack:
             portal = await stack.enter_async_context(BlockingPortal())
             around = Surroundings(
@@ -82,7 +85,6 @@ class Delivery:
             )
             self._feeds = [LocalFeed(sink, around) for sink in sinks if sink.local]
             self._workers = [OutboxWorker(sink, around) for sink in sinks if not sink.local]
-            await self._register()
             tasks = await stack.enter_async_context(anyio.create_task_group())
             stack.push_async_callback(self._close_feeds)
             for feed in self._feeds:
@@ -162,9 +164,8 @@ class Delivery:
             await anyio.sleep(self._pace.poll)
 
     async def _register(self) -> None:
-        sinks = [worker.sink for worker in self._workers]
-        if sinks:
-            await self._store.register_sinks([SinkRegistration(sink.name, sink.max_age) for sink in sinks])
+        if self._kept:
+            await self._store.register_sinks(self._kept)
 
     async def _close_feeds(self) -> None:
         with anyio.CancelScope(shield=True):

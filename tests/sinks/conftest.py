@@ -149,9 +149,8 @@ def delivery(hooks: Hooks) -> Delivering:
 
     def make(store: Store, *sinks: Any, **options: Any) -> Delivery:
         given = [sink if isinstance(sink, Provided) else Provided(sink, "shop") for sink in sinks]
-        return Delivery(
-            given, store, hooks=hooks, **{"pace": QUICK, "lease": timedelta(seconds=5), **options}
-        )
+        options = {"hooks": hooks, "pace": QUICK, "lease": timedelta(seconds=5), **options}
+        return Delivery(given, store, **options)
 
     return make
 

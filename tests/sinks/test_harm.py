@@ -248,7 +248,7 @@ class Plain:
         self.given.append(run.number)
 
 
-async def test_a_plain_function_runs_in_a_thread(memory: Store, serving: Delivering) -> None:
+async def test_a_plain_function_runs_in_a_thread(memory: Store, serving: Delivering, hooks: Hooks) -> None:
     """In order, one after another, and never in the event loop's."""
     plain = Plain()
     async with serving(memory, plain) as it:
@@ -256,6 +256,7 @@ async def test_a_plain_function_runs_in_a_thread(memory: Store, serving: Deliver
             it.finished(await finish(memory))
         await settled(memory, "plain")
     assert plain.given == [1, 2, 3, 4, 5]
+    assert not hooks.failures
     assert threading.get_ident() not in plain.threads
 
 

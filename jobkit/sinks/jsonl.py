@@ -1,0 +1,98 @@
+"""The plugin ``jsonl``: where ``[plugins.jsonl] path`` is set, each finished run goes to a file."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from jobkit.exceptions import PluginError
+from jobkit.markers import hookimpl
+
+if TYPE_CHECKING:
+    from jobkit.config import Config
+    from jobkit.plugins.parser import Parser
+    from jobkit.records import RunRecord
+
+NAME: Final = "jsonl"
+
+
+class JsonlSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """``[plugins.jsonl]``: the file that a line is appended to for each finished run, none by default."""
+
+    path: Path | None = None
+
+
+class JsonlPlugin:
+    """Provides the sink, if a file is named."""
+
+    @hookimpl
+    def jobkit_addoption(self, parser: Parser) -> None:
+        parser.table(JsonlSettings)
+
+    @hookimpl
+    def jobkit_result_sinks(self, config: Config) -> Iterable[Any]:
+        settings: JsonlSettings = config.plugin(NAME)
+        return [] if settings.path is None else [JsonlSink(config.root / settings.path)]
+
+
+class JsonlSink:
+    """Appends each run's JSON to *path* as one line, which only the owner of the file may read.
+
+    The file is opened for each line, so that it can be moved away at any time. Several processes may write
+    to one file: a line is one write.
+    """
+
+    name = NAME
+    local = True
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def emit(self, run: RunRecord) -> None:
+        # Escapes keep it one line, whatever a reader takes for the end of one.
+        line = json.dumps(run.to_json(), separators=(",", ":")).encode("ascii") + b"\n"
+        try:
+            self._append(line)
+        except OSError as error:
+            raise self._refused(error.strerror or str(error)) from error
+
+    def _append(self, line: bytes) -> None:
+        # Opening a pipe that nobody reads would wait for a reader.
+        flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | getattr(os, "O_NONBLOCK", 0)
+        descriptor = os.open(self.path, flags, 0o600)
+        try:
+            status = os.fstat(descriptor)
+            if not stat.S_ISREG(status.st_mode):
+                raise self._refused("it is not a file")
+            _lock(descriptor)
+            status = os.fstat(descriptor)
+            if status.st_size and os.pread(descriptor, 1, status.st_size - 1) != b"\n":
+                line = b"\n" + line  # a full disk, or a crash, has left half a line
+            written = os.write(descriptor, line)
+        finally:
+            os.close(descriptor)
+        if written < len(line):
+            raise self._refused("there is no room for a whole line")
+
+    def _refused(self, why: str) -> PluginError:
+        return PluginError(
+            f"the run could not be appended to {self.path.name}: {why}",
+            code="JK735",
+            path=self.path,
+            help="name a file in a folder that exists and may be written to, with room on its disk",
+        )
+
+
+def _lock(descriptor: int) -> None:
+    """Wait until nobody else is in the middle of a line; closing the file lets the next one in."""
+    if sys.platform != "win32":
+        import fcntl
+
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
