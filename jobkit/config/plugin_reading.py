@@ -40,13 +40,15 @@ _EXAMPLES = {"text": '"…"', "true or false": "true", "a duration": '"90s"', "a
 class Reading:
     """Reads values, and collects what is wrong with them in ``errors`` and what is secret in ``secrets``.
 
-    Relative paths are taken to begin at *root*.
+    Relative paths are taken to begin at *root*. What lower layers say and is not in force is checked too,
+    as in jobkit's own tables; but not with *in_force* only.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *, in_force: bool = False) -> None:
         self.errors: list[ConfigError] = []
         self.secrets: set[str] = set()
         self._root = root
+        self._in_force = in_force
 
     def table(self, kind: StructureKind, path: DeepPath, setting: Setting | None) -> Any:
         """A struct of *kind* out of what *setting* says at *path*; REFUSED if there is anything wrong."""
@@ -58,7 +60,7 @@ class Reading:
         value = self._walk(kind, node)
         if value is not REFUSED or node.written is None or isinstance(node.value, str):
             return value
-        attempt = Reading(self._root)
+        attempt = Reading(self._root, in_force=self._in_force)
         found = attempt._walk(kind, replace(node, value=node.written))
         if found is not REFUSED or any(error.code != "JK205" for error in attempt.errors):
             self.errors[before:] = attempt.errors
@@ -66,8 +68,8 @@ class Reading:
         return found
 
     def _read(self, kind: Kind, node: Node) -> Any:
-        """The value in force. What lower layers say is checked as well, as in jobkit's own tables."""
-        for statement in node.setting.stack[:-1] if node.setting is not None else ():
+        lower = node.setting.stack[:-1] if node.setting is not None and not self._in_force else ()
+        for statement in lower:
             waits = holds_variable(statement.value) and expands_variables(statement.origin)
             if not waits and not isinstance(statement.value, Mapping):
                 self.value(kind, Node.said(node.path, statement))
@@ -182,7 +184,7 @@ class Reading:
             return self._by_tag(tagged, node)
         close: list[Reading] = []
         for member in sorted(kind.members, key=lambda each: not each.is_exactly(node.value)):
-            attempt = Reading(self._root)
+            attempt = Reading(self._root, in_force=self._in_force)
             value = attempt._walk(member, node)
             if value is not REFUSED:
                 self.secrets |= attempt.secrets

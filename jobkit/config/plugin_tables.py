@@ -126,6 +126,12 @@ class PluginTables:
             raise LookupError(_unknown_option(flag, self.options))
         return self.options[flag]
 
+    def give(self, arguments: Mapping[str, Any]) -> None:
+        """Take options of the command line that were read after the tables. Raises ConfigError."""
+        errors = _read_options(self, {**self.arguments, **arguments})
+        if errors:
+            raise as_one(errors)
+
     # -- settings of single jobs ------------------------------------------------------------------------
 
     def check_job(self, job: str, plugins: Setting) -> list[ConfigError]:
@@ -153,7 +159,8 @@ class PluginTables:
         kind = self._settings_of(name)
         if kind is None:
             return plain_table(setting)
-        reading = Reading(self._root)
+        # A job that was merged before has what configuration says among its own.
+        reading = Reading(self._root, in_force=True)
         value = reading.table(kind, ("jobs", job_name, "plugins", name), setting)
         if value is REFUSED:
             raise as_one([_of_job(error) for error in reading.errors])

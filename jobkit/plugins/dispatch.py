@@ -296,6 +296,16 @@ def _words(error: BaseException) -> str:
 
 def _unregistered(item: Implementation, error: BaseException) -> PluginError:
     path, line = place_of(error, item.function)
+    if isinstance(error, PluginError):  # it says itself what is wrong, and how to mend it
+        said = PluginError(
+            f"plugin {item.plugin.name} is left out: {error.message}",
+            code=error.code,
+            path=error.path or path,
+            line=error.line if error.path is not None else line,
+            help=f"{error.help or 'mend it'}; or leave the plugin out: {item.plugin.switch}",
+        )
+        said.__cause__ = error
+        return said
     result = PluginError(
         f"plugin {item.plugin.name} is left out: {item.hook} failed: {_words(error)}",
         code="JK720",

@@ -111,10 +111,10 @@ class Parser:
             hint = "use types that TOML can write: text, numbers, dates, lists, tables, other structs"
             raise self._wrong("JK740", f"{method}({shown}): {safe_text(error, 300)}", hint) from None
 
-    def _wrong(self, code: str, what: str, help: str) -> PluginError:
+    @staticmethod
+    def _wrong(code: str, what: str, help: str) -> PluginError:
         path, line = _caller()
-        message = f"plugin {self.name}: {what}"
-        return PluginError(message, code=code, path=path, line=line, help=help)
+        return PluginError(what, code=code, path=path, line=line, help=help)
 
 
 class Parsers(Mapping[str, Parser]):

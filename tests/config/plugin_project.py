@@ -26,6 +26,7 @@ class Plugins:
     def __init__(self) -> None:
         self.registry = PluginRegistry()
         self.parsers = Parsers()
+        self._asked = False
 
     def add(self, name: str, declare: Declare) -> PluginInfo:
         """A plugin whose ``jobkit_addoption`` does *declare*."""
@@ -39,7 +40,9 @@ class Plugins:
 
     def declared(self) -> PluginRegistry:
         """The registry, after every plugin was asked what it declares."""
-        self.registry.hooks.addoption(self.parsers.of)
+        if not self._asked:
+            self._asked = True
+            self.registry.hooks.addoption(self.parsers.of)
         return self.registry
 
     def accept(self, config: Config, arguments: Mapping[str, Any] | None = None) -> Config:

@@ -189,7 +189,9 @@ def test_each_mistake_has_its_place(tree: Tree, text: str, code: str, line: int,
 
 def test_an_unknown_key_names_the_closest(tree: Tree) -> None:
     """At the top, in a nested table and in a list of tables; where none is close, all are listed."""
-    text = "[plugins.webhook]\nulr = 'x'\nzzz = 1\ndefault = { url = 'a', retry = 3 }\ntargets = [{ ulr = 'x' }]"
+    text = (
+        "[plugins.webhook]\nulr = 'x'\nzzz = 1\ndefault = { url = 'a', retry = 3 }\ntargets = [{ ulr = 'x' }]"
+    )
     errors = refused(tree, Webhook, text)
     assert [(error.line, error.message) for error in errors] == [
         (2, "[plugins.webhook] has no key `ulr`"),
@@ -229,7 +231,9 @@ def test_a_required_key_is_asked_for(tree: Tree) -> None:
     """With the table and without it, and how to do without the plugin is said too."""
     [error] = refused(tree, Needs, "\n[plugins.webhook]\nsize = 2")
     assert (error.code, error.line, error.message) == ("JK743", 2, "[plugins.webhook] dsn: it is missing")
-    assert error.help == 'write `dsn = "…"` into [plugins.webhook], or leave the plugin out: --plugin no:webhook'
+    assert (
+        error.help == 'write `dsn = "…"` into [plugins.webhook], or leave the plugin out: --plugin no:webhook'
+    )
     [error] = refused(tree, Needs, "")
     assert (error.code, error.path, error.message) == ("JK743", None, "[plugins.webhook] dsn: it is missing")
 
@@ -312,7 +316,10 @@ def test_a_tag_says_which_table_is_meant(tree: Tree) -> None:
         (2, "[plugins.webhook] to.0 has no key `rom`"),
         (2, "[plugins.webhook] to.0.room: it is missing"),
         (3, "[plugins.webhook] to.1.kind: it is missing"),
-        (4, """[plugins.webhook] to.2.kind: "mail" or "chat" is expected, not 'chad'; did you mean "chat"?"""),
+        (
+            4,
+            """[plugins.webhook] to.2.kind: "mail" or "chat" is expected, not 'chad'; did you mean "chat"?""",
+        ),
         (5, """[plugins.webhook] first.kind: "chat" is expected, not 'mail'"""),
     ]
 
@@ -361,7 +368,9 @@ def test_an_unknown_plugin_is_an_error(tree: Tree) -> None:
 
 def test_a_plugin_that_is_not_active_is_a_warning(tree: Tree) -> None:
     """Blocked, broken, unregistered, or installed and not loaded: its table is not checked."""
-    tree.write("jobkit.toml", "[plugins.off]\na = 1\n[plugins.broken]\n[plugins.failing]\n[plugins.elsewhere]")
+    tree.write(
+        "jobkit.toml", "[plugins.off]\na = 1\n[plugins.broken]\n[plugins.failing]\n[plugins.elsewhere]"
+    )
     plugins = Plugins()
     plugins.registry.add_blocked("off", source="entry point")
     plugins.registry.add_broken("broken", PluginError("it is broken"), source="project")

@@ -62,9 +62,9 @@ def _struct(fields: list[tuple[str, Any, bool]]) -> type:
 
 
 KINDS = st.recursive(SIMPLE, _around, max_leaves=4)
-STRUCTS = st.lists(st.tuples(WORDS, KINDS, st.booleans()), min_size=1, max_size=4, unique_by=lambda x: x[0]).map(
-    _struct
-)
+STRUCTS = st.lists(
+    st.tuples(WORDS, KINDS, st.booleans()), min_size=1, max_size=4, unique_by=lambda x: x[0]
+).map(_struct)
 ANYTHING = st.recursive(
     st.none() | st.booleans() | NUMBERS | FRACTIONS | WORDS,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(WORDS, inner, max_size=2),
@@ -113,7 +113,7 @@ def test_what_is_accepted_is_what_msgspec_accepts(data: st.DataObject) -> None:
     if not isinstance(value, dict):
         return
     try:
-        wanted = msgspec.convert(value, struct, strict=True)
+        wanted: Any = msgspec.convert(value, struct, strict=True)
     except msgspec.ValidationError:
         wanted = REFUSED
     reading = Reading(ROOT)
