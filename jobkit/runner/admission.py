@@ -55,7 +55,7 @@ def _refusal(job: str, objection: Provided[Skip | Defer]) -> RunRefused:
         return RunRefused(
             f"plugin {plugin} does not let job {job} run before {until}{why}",
             code="JK532",
-            help="run it again then",
+            help=f"run it again then, or without the plugin: --plugin no:{plugin}",
         )
     return RunRefused(
         f"plugin {plugin} does not let job {job} run{why}",

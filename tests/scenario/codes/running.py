@@ -376,6 +376,26 @@ def failing(code: str, text: str, name: str, hint: str, mend: Callable[[CommandL
     return Walk(code, explained(executed(text, name), code), hint, mend)
 
 
+def _objecting(answer: str) -> Callable[[CommandLine], Ended]:
+    """A plugin of the project answers so when it is asked whether the job may run."""
+
+    def step(cli: CommandLine) -> Ended:
+        job(cli, _CLEANUP + "submit_job(cleanup)\n")
+        lines = [
+            "from datetime import UTC, datetime",
+            "from jobkit import hookimpl",
+            "from jobkit.plugin import Defer, Skip",
+            "@hookimpl",
+            f"def jobkit_run_admit(request): return {answer}",
+        ]
+        cli.file("hooks/freeze.py", "\n".join(lines) + "\n")
+        ended = cli("run", "cleanup", fixed=False)
+        assert ended.code == 7
+        return ended
+
+    return step
+
+
 _RUNS = [
     failing(
         "JK501",
@@ -441,6 +461,18 @@ _RUNS = [
         "report",
         "jobkit check finds what is wrong with files and configuration",
         _broken_where_it_was_said,
+    ),
+    Walk(
+        "JK531",
+        _objecting("Skip('month-end freeze')"),
+        "leave it out with --plugin no:freeze",
+        lambda cli: cli("--plugin", "no:freeze", "run", "cleanup", fixed=False),
+    ),
+    Walk(
+        "JK532",
+        _objecting("Defer(datetime(2100, 1, 1, tzinfo=UTC), 'month-end freeze')"),
+        "or without the plugin: --plugin no:freeze",
+        lambda cli: cli("--plugin", "no:freeze", "run", "cleanup", fixed=False),
     ),
     Walk("JK550", _observes, "write `enforce = true` under [jobs.cleanup] in services/scheduler", _agreed),
 ]
