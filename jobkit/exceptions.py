@@ -17,6 +17,7 @@
     │   ├── StoreUnavailable                    not reachable now; trying again may help
     │   └── RunNotFound(LookupError)            no run of that number or id
     ├── PluginError                             a plugin that cannot be used, or one of its hooks
+    │   └── PluginVerbFailed                    a verb that a plugin has added
     └── UsageError                              the command line: unknown option, job, value
         └── NothingSelected                     what was selected is empty
 
@@ -165,6 +166,20 @@ class DatabaseError(ServiceError):
 
     default_code = "JK418"
 
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: str | None = None,
+        path: str | Path | None = None,
+        line: int | None = None,
+        help: str | None = None,
+    ) -> None:
+        super().__init__(message, code=code, path=path, line=line, help=help)
+        if help is not None:
+            # Raised in the middle of a job it is seen as the end of a traceback, which shows notes only.
+            self.add_note(f"help: {help} ({self.code})")
+
 
 class RunError(JobkitError):
     """A run could not be started."""
@@ -220,6 +235,12 @@ class PluginError(JobkitError):
     """A plugin could not be loaded, or something that it provides cannot be used."""
 
     default_code = "JK700"
+
+
+class PluginVerbFailed(PluginError):
+    """A verb that a plugin has added to the command line raised."""
+
+    default_code = "JK751"
 
 
 class JobkitWarning(UserWarning):

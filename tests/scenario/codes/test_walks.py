@@ -8,10 +8,30 @@ import pytest
 
 from jobkit.codes import all_codes
 from tests.cli.harness import CommandLine
-from tests.scenario.codes import collection, command_line, configuration, plugins, running, schedules, stores
+from tests.scenario.codes import (
+    collection,
+    command_line,
+    configuration,
+    databases,
+    plugin_tables,
+    plugins,
+    running,
+    schedules,
+    stores,
+)
 from tests.scenario.codes.walk import Walk, follow
 
-FAMILIES = (collection, command_line, configuration, plugins, running, schedules, stores)
+FAMILIES = (
+    collection,
+    command_line,
+    configuration,
+    databases,
+    plugin_tables,
+    plugins,
+    running,
+    schedules,
+    stores,
+)
 WALKS = [walk for family in FAMILIES for walk in family.WALKS]
 ELSEWHERE = {code: test for family in FAMILIES for code, test in family.ELSEWHERE.items()}
 
