@@ -7,7 +7,7 @@ that says it. Which such folders there are is looked up each time, in one listin
 folder has to be believed. What is missing, or has changed, is read by ``importlib.metadata``.
 """
 
-# ruff: noqa: PTH100, PTH113, PTH116, PTH119, PTH208 - what happens for each of hundreds of distributions happens on plain texts
+# ruff: noqa: PTH100, PTH116, PTH119, PTH208 - what happens for each of hundreds of distributions happens on plain texts
 
 from __future__ import annotations
 
@@ -134,11 +134,13 @@ def normalised(name: str) -> str:
 def _distributions() -> Iterator[tuple[str, str, Distribution | None]]:
     """Metadata folder and name of each; where that is no folder on a disk, also the object."""
     for entry in dict.fromkeys(item for item in sys.path if isinstance(item, str)):
-        path = os.path.abspath(entry)
         try:
+            path = os.path.abspath(
+                entry
+            )  # of an empty text it is the working directory, if that still exists
             names = os.listdir(path)
         except NotADirectoryError:
-            yield from _elsewhere([path])  # an archive
+            yield from _named(_in_archive(path))
         except OSError:
             continue
         else:
@@ -147,7 +149,7 @@ def _distributions() -> Iterator[tuple[str, str, Distribution | None]]:
     for finder in sys.meta_path:
         # Somebody may keep distributions where no folder is: frozen programs do.
         if finder is not PathFinder and hasattr(finder, "find_distributions"):
-            yield from _named(finder.find_distributions(_everything()))
+            yield from _named(_of_finder(finder))
 
 
 def _metadata_in(path: str, names: list[str]) -> list[tuple[str, str]]:
@@ -175,11 +177,21 @@ def _name_of(path: str, name: str) -> str:
     return normalised(stem.partition("-")[0])
 
 
-def _elsewhere(path: list[str]) -> Iterator[tuple[str, str, Distribution]]:
-    if os.path.isfile(path[0]):
-        from importlib.metadata import distributions
+def _in_archive(path: str) -> Iterable[Distribution]:
+    from importlib.metadata import distributions
 
-        yield from _named(distributions(path=path))
+    return distributions(path=[path])
+
+
+def _of_finder(finder: Any) -> Iterable[Distribution]:
+    from importlib.metadata import DistributionFinder
+
+    try:
+        return [*finder.find_distributions(DistributionFinder.Context())]
+    except (
+        Exception
+    ):  # it may have the method and mean something else by it: then it knows of no distribution
+        return []
 
 
 def _named(found: Iterable[Distribution]) -> Iterator[tuple[str, str, Distribution]]:
@@ -189,12 +201,6 @@ def _named(found: Iterable[Distribution]) -> Iterator[tuple[str, str, Distributi
         except Exception:  # nothing can be said of a distribution without a name, not even that it is damaged
             continue
         yield str(getattr(distribution, "_path", "")), name, distribution
-
-
-def _everything() -> Any:
-    from importlib.metadata import DistributionFinder
-
-    return DistributionFinder.Context()
 
 
 # -- what they offer ------------------------------------------------------------------------------------
@@ -224,7 +230,7 @@ def _plugins_of(folder: str, distribution: Distribution | None, memory: Memory) 
 
 
 def _look(folder: str) -> list[InstalledPlugin]:
-    if f"[{GROUP}]" not in Path(folder, _ENTRY_POINTS).read_text(encoding="utf-8"):
+    if f"[{GROUP}]".encode() not in Path(folder, _ENTRY_POINTS).read_bytes():
         return []
     from importlib.metadata import PathDistribution
 

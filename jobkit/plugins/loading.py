@@ -180,8 +180,9 @@ class _Loading:
     ) -> None:
         """Import and register one plugin, or say why not. Only NothingThere is raised, and Ctrl-C passes."""
         taken = self._registry.info(name)
-        if taken is not None and taken.status == "active":
-            self._broken(name, self._twice(name, taken, what, facts), facts)
+        if taken is not None and taken.status != "blocked":
+            # Also of one that is broken: nobody should get another plugin in its place unasked.
+            self._registry.add_broken(name, self._twice(name, taken, what, facts), **facts)
             return
         try:
             plugin = load()

@@ -89,11 +89,7 @@ class Memory:
             return
         records = {path: record for path, record in self._records.items() if os.path.isdir(path)}
         content = {"format": _FORMAT, "distributions": records, "commands": self._commands}
-        try:
-            text = json.dumps(content, separators=(",", ":")).encode()
-        except UnicodeEncodeError:
-            return
-        write_state(self._root, _NAME, text)
+        write_state(self._root, _NAME, json.dumps(content, separators=(",", ":")).encode())
         self._changed = False
 
 

@@ -24,7 +24,7 @@ def check_required(registry: PluginRegistry, config: Config, installed: Installe
     """Raise ConfigError for everything in ``required_plugins`` that is not there or does not work."""
     errors = []
     for word in dict.fromkeys(config.project.required_plugins):
-        infos = [info for info in registry.infos if _means(word, info.name, info.distribution)]
+        infos = _meant(word, registry)
         broken = next((info for info in infos if info.status == "broken"), None)
         if broken is not None:
             errors.append(_broken(word, broken, config))
@@ -32,6 +32,17 @@ def check_required(registry: PluginRegistry, config: Config, installed: Installe
             errors.append(_missing(word, infos, config, installed, autoload))
     if errors:
         raise as_one(errors)
+
+
+def _meant(word: str, registry: PluginRegistry) -> list[PluginInfo]:
+    """All plugins of the distribution *word*; else the plugin of that name, the first if several claim it."""
+    of_distribution = [
+        info
+        for info in registry.infos
+        if info.distribution and normalised(info.distribution) == normalised(word)
+    ]
+    named = registry.info(word)
+    return of_distribution or ([named] if named is not None else [])
 
 
 def _broken(word: str, info: PluginInfo, config: Config) -> ConfigError:

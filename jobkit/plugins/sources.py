@@ -7,10 +7,13 @@ import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from jobkit.exceptions import PluginError, UsageError, relative_to
 from jobkit.module_names import EXTENSIONS, HOOKS, SUFFIX, as_part, is_job_file
+
+if TYPE_CHECKING:
+    from jobkit.plugins.registry import HookCall
 
 #: Names of plugins to be loaded, with commas between them.
 PLUGINS = "JOBKIT_PLUGINS"
@@ -29,16 +32,24 @@ class PluginChoice:
 
     *load* are names of entry points, of distributions, or of modules. What *block* names (a plugin or a
     distribution) is not even imported. Without *autoload* no entry point is loaded that nobody named. With
-    *strict* what would be a warning is an error.
+    *strict* what would be a warning is an error. *trace* is told of every call of a hook.
     """
 
     load: tuple[str, ...] = ()
     block: tuple[str, ...] = ()
     autoload: bool = True
     strict: bool = False
+    trace: Callable[[HookCall], None] | None = None
 
     @classmethod
-    def of(cls, words: Iterable[str], *, disable_autoload: bool = False, strict: bool = False) -> Self:
+    def of(
+        cls,
+        words: Iterable[str],
+        *,
+        disable_autoload: bool = False,
+        strict: bool = False,
+        trace: Callable[[HookCall], None] | None = None,
+    ) -> Self:
         """What ``--plugin NAME`` and ``--plugin no:NAME`` say; UsageError for an empty name."""
         load: list[str] = []
         block: list[str] = []
@@ -51,7 +62,7 @@ class PluginChoice:
                     help="write --plugin NAME to load one, --plugin no:NAME to leave one out",
                 )
             (block if word.strip().startswith(_BLOCK) else load).append(name)
-        return cls(tuple(load), tuple(block), autoload=not disable_autoload, strict=strict)
+        return cls(tuple(load), tuple(block), autoload=not disable_autoload, strict=strict, trace=trace)
 
 
 def named_by(variables: Mapping[str, str]) -> list[str]:

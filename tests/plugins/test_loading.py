@@ -395,6 +395,17 @@ def test_one_name_in_one_folder_goes_by_the_distribution(project: PluginProject)
     assert [info.status for info in registry.infos] == ["active", "broken", "broken"]
 
 
+def test_nobody_takes_the_place_of_a_broken_plugin(project: PluginProject) -> None:
+    """JK707: another plugin of the name is not what was meant, though the first cannot be loaded."""
+    project.site.install("alpha", plugins={"webhook": "alpha"}, modules={"alpha.py": "1 / 0\n"})
+    project.site.install("beta", plugins={"webhook": "beta"}, modules={"beta.py": SOUND})
+    registry = project.load()
+    assert [info.status for info in registry.infos] == ["broken", "broken"]
+    assert [warning.code for warning in registry.warnings] == ["JK709", "JK707"]
+    assert "beta" not in sys.modules
+    assert [info.status for info in project.load("no:alpha").infos] == ["blocked", "active"]
+
+
 def test_one_name_from_two_sources(project: PluginProject) -> None:
     """JK707: the earlier source keeps it, and the later file is not executed."""
     project.site.install("alpha", plugins={"cron": "alpha", "audit": "alpha"}, modules={"alpha.py": SOUND})
@@ -465,6 +476,16 @@ def test_everything_required_is_said_at_once(project: PluginProject) -> None:
     """JK710: one error for each that is missing, the same one not twice."""
     required(project, "first", "second", "first")
     assert len(refused(project).errors) == 2
+
+
+def test_a_required_name_that_two_plugins_have(project: PluginProject) -> None:
+    """The first fulfils it; the second is a warning, unless its distribution is what is required."""
+    project.site.install("alpha", plugins={"webhook": "alpha"}, modules={"alpha.py": SOUND})
+    project.site.install("beta", plugins={"webhook": "beta"}, modules={"beta.py": SOUND})
+    required(project, "webhook")
+    assert only_warning(project.load()).code == "JK707"
+    required(project, "beta")
+    assert "two plugins are called webhook" in refused(project).message
 
 
 @pytest.mark.parametrize("word", ["bad", "broken-one"])

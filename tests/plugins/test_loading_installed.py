@@ -146,6 +146,26 @@ def test_old_forms_of_metadata(site: SitePackages, monkeypatch: pytest.MonkeyPat
         ]
 
 
+def test_damage_to_what_is_no_plugin_is_not_our_affair(site: SitePackages) -> None:
+    """A distribution of others may write what it likes into its files."""
+    info = site.install("others", plugins={})
+    (info / "entry_points.txt").write_bytes(b"[other]\nno sign\n\xff\n")
+    assert installed_plugins().unreadable == {}
+
+
+def test_a_working_directory_that_is_gone(
+    site: SitePackages, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """`python -m jobkit` puts it on sys.path."""
+    site.install("alpha", plugins={"a": "alpha"})
+    monkeypatch.setattr(sys, "path", ["", *sys.path])
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    assert [name for name, *_ in found()] == ["a"]
+
+
 def test_distributions_of_other_finders(
     site: SitePackages, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -157,8 +177,12 @@ def test_distributions_of_other_finders(
         def find_distributions(self, context: object = None) -> Any:
             return [frozen]
 
+    class Stranger:
+        def find_distributions(self) -> None:
+            """Something else by the same name."""
+
     site.install("alpha", plugins={"a": "alpha"})
-    monkeypatch.setattr(sys, "meta_path", [*sys.meta_path, Finder()])
+    monkeypatch.setattr(sys, "meta_path", [*sys.meta_path, Finder(), Stranger()])
     assert [name for name, *_ in found()] == ["a", "cold"]
 
 
