@@ -31,6 +31,7 @@ from jobkit.module_names import (
     is_job_file,
     spelt_alike,
 )
+from jobkit.plugins.watchdog import WATCHDOG
 
 _PACKAGES = (EXTENSIONS, HOOKS)
 _DISK_KNOWS_CASE = sys.platform == "linux"
@@ -108,7 +109,7 @@ class ExtensionFinder:
         The import system does little for it that has not been done here already, apart from keeping
         threads from each other: without other threads the steps are taken directly, in half the time.
         """
-        if threading.active_count() > 1:
+        if threading.active_count() > 1 and any(map(_may_import, threading.enumerate())):
             import_module(fullname)
             return
         parent, _, part = fullname.rpartition(".")
@@ -251,6 +252,11 @@ class ExtensionFinder:
             return os.stat(path)
         except OSError:
             return os.lstat(path)  # it leads nowhere, and is no file
+
+
+def _may_import(thread: threading.Thread) -> bool:
+    """Whether *thread*, besides this one, may import something; the one that watches over hooks does not."""
+    return thread is not threading.current_thread() and thread.name != WATCHDOG
 
 
 def _new_module(spec: ModuleSpec) -> ModuleType:

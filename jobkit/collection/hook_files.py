@@ -10,7 +10,6 @@ from types import ModuleType, TracebackType
 from typing import TYPE_CHECKING, Self
 
 from jobkit.collection.importing import Guard
-from jobkit.collection.report import Reporter
 from jobkit.collection.streams import KEPT
 from jobkit.collection.suspects import Suspects
 from jobkit.exceptions import CollectionError, JobkitError
@@ -93,6 +92,8 @@ class HookFiles:
             )
 
     def _described(self, guard: Guard, path: Path, raised: BaseException) -> CollectionError:
+        from jobkit.collection.report import Reporter
+
         reporter = Reporter(self._finder, self._redactor, self._limit)
         described = guard.ask(lambda: reporter.describe(str(path), raised))
         if described is not None:

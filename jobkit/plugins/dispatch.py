@@ -10,7 +10,7 @@ import inspect
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -149,7 +149,12 @@ class Dispatch:
         return self._plainly(item, given)
 
     def watched(self, item: Implementation) -> AbstractContextManager[None]:
-        """To be entered around a synchronous call of something that *item* has given."""
+        """To be entered around a synchronous call of *item*, or of something that it has given.
+
+        jobkit's own plugins are not watched: the thread that watches is started for others only.
+        """
+        if item.plugin.source == "built-in":
+            return nullcontext()
         return self._watchdog.watch(lambda: _named(item))
 
     def trace(self, item: Implementation, began: float, outcome: str) -> None:
@@ -178,7 +183,7 @@ class Dispatch:
     def _plainly(self, item: Implementation, given: Given) -> Any:
         began = time.perf_counter() if self._registry.trace is not None else 0.0
         try:
-            with self._watchdog.watch(lambda: _named(item)):
+            with self.watched(item):
                 answer = item(given)
         except BaseException as error:
             self.trace(item, began, type(error).__name__)
@@ -212,7 +217,7 @@ class Dispatch:
         if not isinstance(answer, Iterable) or isinstance(answer, (str, bytes)):
             raise wrong(answer, "a list")
         found: list[T] = []
-        with self._watchdog.watch(lambda: _named(item)):
+        with self.watched(item):
             for value in answer:
                 found.append(check(value))
                 if len(found) > MOST_ITEMS:

@@ -11,6 +11,8 @@ from types import TracebackType
 #: After how many seconds a synchronous call is named on stderr.
 PATIENCE = 5.0
 _INTERVAL = 0.25
+#: The name of the thread that watches; it imports nothing.
+WATCHDOG = "jobkit watchdog"
 
 
 class Watchdog:
@@ -44,7 +46,7 @@ class Watchdog:
     def _wake(self) -> None:
         with self._starting:
             if self._thread is None or not self._thread.is_alive():  # a fork leaves threads behind
-                self._thread = threading.Thread(target=self._look, name="jobkit watchdog", daemon=True)
+                self._thread = threading.Thread(target=self._look, name=WATCHDOG, daemon=True)
                 self._thread.start()
             self._wanted.set()
 
