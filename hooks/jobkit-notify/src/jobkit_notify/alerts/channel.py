@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-import threading
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 from jobkit_notify.alerts.messages import Message
@@ -54,21 +54,30 @@ class Channel:
         return service
 
 
-class _Listening(logging.Handler):
-    """What apprise warns of in this thread."""
+class _Listening(logging.Filter):
+    """Takes what apprise says meanwhile, in whatever thread it does our work; it may hold keys of the URL, and
+    goes to no log."""
 
     def __init__(self) -> None:
-        super().__init__(logging.WARNING)
-        self._thread = threading.get_ident()
+        super().__init__()
         self._heard: list[str] = []
 
-    def emit(self, record: logging.LogRecord) -> None:
-        if record.thread == self._thread and len(self._heard) < 10:
+    def filter(self, record: logging.LogRecord) -> bool:
+        if _listener.get() is not self:
+            return True
+        if record.levelno >= logging.WARNING and len(self._heard) < 10:
             self._heard.append(record.getMessage())
+        return False
 
     def __enter__(self) -> list[str]:
-        logging.getLogger("apprise").addHandler(self)
+        self._before = _listener.set(self)
+        logging.getLogger("apprise").addFilter(self)
         return self._heard
 
     def __exit__(self, *error: Any) -> None:
-        logging.getLogger("apprise").removeHandler(self)
+        logging.getLogger("apprise").removeFilter(self)
+        _listener.reset(self._before)
+
+
+#: Context travels with the work, threads do not.
+_listener: ContextVar[_Listening | None] = ContextVar("listener", default=None)
