@@ -46,6 +46,11 @@ class Calls:
         self._grace = grace
         self._in_progress: Ended | None = None
 
+    @property
+    def busy(self) -> bool:
+        """Whether a plain function goes on in its thread, though nobody may wait for it any more."""
+        return self._in_progress is not None and not self._in_progress.done
+
     async def make(self, member: str, *arguments: Any, seconds: float) -> Ended:
         """Call that member and wait, *seconds* at most; a longer call ends with a PluginError.
 
@@ -54,7 +59,7 @@ class Calls:
         function = getattr(self._sink, member)
         if _is_asynchronous(function):
             call = partial(function, *arguments)
-        elif self._in_progress is not None and not self._in_progress.done:
+        elif self.busy:
             return Ended(error=self._too_long(f"an earlier call of {member} has not returned yet"))
         else:
             call = partial(self._in_thread, function, arguments)

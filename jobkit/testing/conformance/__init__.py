@@ -31,6 +31,7 @@ _MODULES = (
     "pinned",
     "runs",
     "settling",
+    "sink",
     "sinks",
     "texts",
     "verdicts",
