@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from types import ModuleType
@@ -44,7 +44,7 @@ def load_plugins(
     config: Config,
     choice: PluginChoice | None = None,
     *,
-    builtins: Sequence[Builtin] = (),
+    builtins: Iterable[Builtin] = (),
     import_file: ImportFile,
     variables: Mapping[str, str] = os.environ,
     remember: bool = True,
@@ -90,7 +90,7 @@ class _Loading:
 
     # -- from where, in this order ----------------------------------------------------------------------
 
-    def builtins(self, builtins: Sequence[Builtin]) -> None:
+    def builtins(self, builtins: Iterable[Builtin]) -> None:
         """What jobkit itself brings."""
         for builtin in builtins:
             if builtin.essential:
