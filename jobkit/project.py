@@ -21,7 +21,6 @@ from jobkit.project_checks import (
 if TYPE_CHECKING:
     from jobkit.collection import Collected
     from jobkit.collection.finder import ExtensionFinder
-    from jobkit.config import Config
     from jobkit.job import JobSpec
     from jobkit.plugins.facade import Hooks
     from jobkit.plugins.provided import Provided
@@ -82,7 +81,7 @@ class Project:
         self._configured: dict[str, JobSpec] = {}
         self._jobs: dict[str, JobSpec] = {}
         self.services: tuple[Provider, ...] = providers_of(config, self.plugins)
-        self.graph = self._new_graph()
+        self.graph = self._graph_with(self._given)
 
     @property
     def jobs(self) -> Mapping[str, JobSpec]:
@@ -115,7 +114,7 @@ class Project:
         arguments: Mapping[str, Any] | None = None,
         services: Given | None = None,
     ) -> Self:
-        """Read the configuration of the project around *path* (default: here), load its plugins, collect its jobs.
+        """Read the configuration of the project around *path* (default: here), load plugins, collect jobs.
 
         With *only*, just the file that registers that job is imported, if the index knows it;
         ``complete`` says whether it did. *options* are values of the command line, by dotted key, *arguments*
@@ -224,12 +223,21 @@ class Project:
         object had an error until now, and has none any more. Adds to what was given before.
         """
         self._given = {**self._given, **services}
-        self.graph = self._new_graph()
-        self._check_services(self._configured)
+        self.graph = self._graph_with(self._given)
+        self._jobs |= self._checked(self._configured, self.graph)
         self._gather_warnings()
 
+    def jobs_with(self, services: Given) -> Mapping[str, JobSpec]:
+        """Every job by name, as it is for somebody who brings *services*; the project stays as it is."""
+        self.collect_all()
+        graph = self._graph_with({**self._given, **services})
+        return MappingProxyType({**self._jobs, **self._checked(self._configured, graph)})
+
     def close(self) -> None:
-        """Call what plugins wanted called, and forget the job modules: another project can be loaded. Idempotent."""
+        """Call what plugins wanted called, and forget the job modules: another project can be loaded.
+
+        Idempotent.
+        """
         global _loaded
         from jobkit.project_plugins import clean_up
 
@@ -269,10 +277,10 @@ class Project:
 
     # -- putting the layers together --------------------------------------------------------------------
 
-    def _new_graph(self) -> ServiceGraph:
+    def _graph_with(self, given: Given) -> ServiceGraph:
         from jobkit.services.graph import ServiceGraph
 
-        return ServiceGraph(self.services, given=self._given, root=self.root)
+        return ServiceGraph(self.services, given=given, root=self.root)
 
     def _take(self, collected: Collected) -> None:
         """Lay the configuration over what was collected, and check what can be checked now."""
@@ -281,7 +289,7 @@ class Project:
         fresh = {name: apply(spec, self.config, self._kinds) for name, spec in collected.jobs.items()}
         self.proposed |= collected.jobs
         self._configured |= fresh
-        self._check_services(fresh)
+        self._jobs = dict(sorted({**self._jobs, **self._checked(fresh, self.graph)}.items()))
         self.complete = collected.complete
         self.errors[:] = collected.errors
         self._collected = [*collected.warnings]
@@ -293,12 +301,11 @@ class Project:
             self._collected += settle_names(unknown, self.errors, absent, self.root)
         self._gather_warnings()
 
-    def _check_services(self, jobs: Mapping[str, JobSpec]) -> None:
-        checked = {
-            name: with_parameters_checked(with_services_checked(spec, self.graph))
-            for name, spec in jobs.items()
+    @staticmethod
+    def _checked(jobs: Mapping[str, JobSpec], graph: ServiceGraph) -> dict[str, JobSpec]:
+        return {
+            name: with_parameters_checked(with_services_checked(spec, graph)) for name, spec in jobs.items()
         }
-        self._jobs = dict(sorted({**self._jobs, **checked}.items()))
 
     def _gather_warnings(self) -> None:
         extensions = sorted({item.extension for item in self.services if item.extension is not None})

@@ -113,7 +113,7 @@ def _as_one(every: tuple[ConfigError, ...]) -> ConfigError:
 
 
 def with_services_checked(spec: JobSpec, graph: ServiceGraph) -> JobSpec:
-    """*spec*, with an error if it asks for a service that it cannot have: now, not at three in the morning."""
+    """*spec*, with an error if it asks for a service that it cannot have: now, not at night."""
     if spec.error is not None:
         return spec
     try:

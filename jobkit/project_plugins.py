@@ -13,6 +13,7 @@ from jobkit.plugins.failures import NonsenseError
 from jobkit.plugins.loading import load_plugins
 from jobkit.plugins.registry import PluginRegistry
 from jobkit.plugins.sources import Builtin, PluginChoice
+from jobkit.sinks.builtin import PLUGINS as SINK_PLUGINS
 
 if TYPE_CHECKING:
     from jobkit.collection.finder import ExtensionFinder
@@ -26,6 +27,7 @@ _OWN: Final = (
     ("stores", "jobkit.stores.plugin:StoresPlugin", True),
     ("local", "jobkit.engines.local:LocalPlugin", False),
     ("sqlite", "jobkit.sqlite.plugin:SqlitePlugin", False),
+    *((name, place, False) for name, place in SINK_PLUGINS),
 )
 
 
@@ -54,6 +56,7 @@ def equip(
     """
     from jobkit.collection.hook_files import HookFiles
     from jobkit.config.plugin_tables import accept_plugins
+    from jobkit.plugins.installed import installed_plugins
     from jobkit.plugins.parser import Parsers
 
     choice = choice or PluginChoice()
@@ -65,7 +68,13 @@ def equip(
         )
     parsers = Parsers()
     registry.hooks.addoption(parsers.of)
-    accepted = accept_plugins(config, registry, parsers, arguments)
+    accepted = accept_plugins(
+        config,
+        registry,
+        parsers,
+        arguments,
+        installed=lambda: [plugin.name for plugin in installed_plugins(config.root, remember=False).plugins],
+    )
     try:
         registry.hooks.configure(accepted)
     except BaseException:

@@ -55,7 +55,9 @@ class Changes:
             if before is job or before is fresh:
                 raise NonsenseError(f"it left the job {fresh.name} in the list twice")
             if before is not None:
-                raise NonsenseError(f"it left two jobs called {fresh.name} ({before.path.name}:{before.line})")
+                raise NonsenseError(
+                    f"it left two jobs called {fresh.name} ({before.path.name}:{before.line})"
+                )
             names[fresh.name] = fresh
         for job in shown:
             if job.name not in names:
@@ -86,7 +88,9 @@ class _Reader:
     def read(self, job: object) -> JobSpec:
         """*job* as it can be used; NonsenseError if it cannot."""
         if not isinstance(job, JobSpec):
-            raise NonsenseError(f"it put {bounded(repr_of(job), 80)} into the list, and a JobSpec is expected")
+            raise NonsenseError(
+                f"it put {bounded(repr_of(job), 80)} into the list, and a JobSpec is expected"
+            )
         if id(job) in self._same:
             return job
         original = self._by_name.get(text_of(job.name)) or self._by_place.get(_place(job))

@@ -209,7 +209,9 @@ class _Collection:
         elif not specs:
             help = "call submit_job in it; if it only helps other files, let its name start with `_`"
             if body is not None and body.line is not None:
-                help = "the plugin that collects it finds no job in it; let its name start with `_`, or move it"
+                help = (
+                    "the plugin that collects it finds no job in it; let its name start with `_`, or move it"
+                )
             self._warn(path, "JK163", "the file registers no job", help)
         self._claims += [Claim(file.path, spec) for spec in specs]
         names = tuple(spec.name for spec in specs)

@@ -61,7 +61,7 @@ class HookFiles:
         own = getattr(module, "__file__", None)
         if own is None or Path(own) != path:
             raise CollectionError(
-                f"a folder {path.with_suffix('').name}/ beside the file has the same name, and is imported instead",
+                f"a folder {path.stem}/ beside the file has the same name, and is imported instead",
                 code="JK104",
                 path=path,
                 help="rename one of them",

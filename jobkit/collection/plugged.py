@@ -1,4 +1,4 @@
-"""What plugins have a say in while jobs are collected: which files, what is in them, what becomes of the jobs."""
+"""What plugins have a say in while jobs are collected: which files, what is in them, what becomes of jobs."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Plugged:
         return self._hooks.ignore_collect(Path(path), self._config, extension=extension)
 
     def take(self, finder: ExtensionFinder, file: JobFile) -> bool:
-        """Let a plugin register what stands in *file*; whether one has. Raises what is wrong with the file."""
+        """Let a plugin register what stands in *file*; whether one has. Raises what is wrong with it."""
         refused = finder.refused.get(file.path)
         if refused is not None:
             raise refused

@@ -148,7 +148,7 @@ class _Walk:
                     self._entry(extension, entry)
 
     def _is_wanted(self, extension: str, entry: os.DirEntry[str], by_name: bool) -> bool:
-        """Whether *entry* is a job file after plugins were asked; what is no file they are not asked about."""
+        """Whether *entry* is a job file after plugins were asked; about what is no file they are not."""
         choice = self._choice
         python = entry.name.endswith(SUFFIX)
         if choice is None or not (python or choice.others) or not _is_file(entry):

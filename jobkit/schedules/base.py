@@ -192,7 +192,7 @@ class ScheduleKind:
         return text.split(None, 1)[0].lower() == self.prefix.lower()
 
 
-class Kinds(tuple[ScheduleKind, ...]):
+class Kinds(tuple[ScheduleKind, ...]):  # noqa: SLOT001 - a tuple cannot have slots of its own
     """The kinds of schedules that a project knows, in the order in which they are tried.
 
     ``absent`` are plugins that take no part although they were meant to, each with the reason: a word that

@@ -53,7 +53,7 @@ def _schedule(made: object) -> Schedule:
 
 
 class ForeignSchedule(EpochSchedule):
-    """What a plugin's kind has made of a text. Raises ScheduleError (JK315) for what the plugin does wrong."""
+    """What a plugin's kind has made of a text. ScheduleError (JK315) for what the plugin does wrong."""
 
     __slots__ = ("_guard", "_inner")
 

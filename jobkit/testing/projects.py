@@ -32,15 +32,23 @@ class Projects:
         return self._roots[folder]
 
     def importable_from(self, folder: Path) -> None:
-        """Let modules in *folder* import ``jobkit_ext...`` of their project, if they have one."""
+        """Let modules in *folder* import ``jobkit_ext...`` of their project, if they have one.
+
+        The project's plugins have prepared the process before: a module that is imported may need that.
+        """
         root = self.root_of(folder)
         if root is None:
             return
         from jobkit import collection
         from jobkit.config import load_config
+        from jobkit.project import loaded_project
 
         finder = collection.attached()
-        if finder is None or finder.root != str(root):
+        if finder is not None and finder.root == str(root):
+            return
+        if loaded_project() is None:
+            self._prepare(root)
+        else:  # somebody's test has loaded another project: it is not ours to close
             collection.detach()
             collection.attach(load_config(root))
 
@@ -50,25 +58,33 @@ class Projects:
         if root is None:
             return None
         from jobkit import collection
-        from jobkit.project import Project, loaded_project
+        from jobkit.project import loaded_project
 
         own = loaded_project()
         if own is not None and own.root == root:
             return own
-        if self._project is None or self._project.root != root or collection.attached() is not self._finder:
-            self._project = Project.load(root)
-            self._project.release()
-            self._finder = collection.attached()
-        return self._project
+        project = self._project
+        if project is None or project.root != root or collection.attached() is not self._finder:
+            project = self._prepare(root)
+        project.collect_all()
+        return project
+
+    def _prepare(self, root: Path) -> Project:
+        """Load the project in *root* as far as its first job file."""
+        from jobkit import collection
+        from jobkit.project import Project
+
+        self.close()
+        project = self._project = Project.prepare(root)
+        project.release()
+        self._finder = collection.attached()
+        return project
 
     def close(self) -> None:
         """Take back whatever was made importable. Idempotent."""
-        if self._finder is not None:
-            from jobkit import collection
-
-            if collection.attached() is self._finder:
-                collection.detach()
-        self._project = self._finder = None
+        project, self._project, self._finder = self._project, None, None
+        if project is not None:
+            project.close()
 
 
 #: The projects of this test session.

@@ -46,7 +46,10 @@ class TestRunner:
         project = projects.project_of(self._folder)
         with _explained():
             spec = _find(project, job)
-        jobs = project.jobs if project is not None else {spec.name: spec}
+        jobs: Mapping[str, JobSpec] = {spec.name: spec}
+        if project is not None:
+            jobs = project.jobs_with(services) if services else project.jobs
+            spec = jobs.get(spec.name, spec)
         config = project.config if project is not None else _plain_config(self._folder)
         hooks = project.hooks if project is not None else None
         providers = project.services if project is not None else None
