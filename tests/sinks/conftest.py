@@ -23,6 +23,8 @@ from jobkit.statuses import RunStatus, Trigger
 from jobkit.stores.base import LeaseRequest, NewRun, Outcome, Store
 from jobkit.stores.opening import open_store
 
+#: Seconds after which what should have happened will not.
+PATIENCE = 10.0
 #: Quick, so that tests do not wait, and with the same delays each time.
 QUICK = Pace(poll=0.02, first=0.01, most=0.04, linger=0.005, grace=0.05, enroll=0.05, seed=1)
 
@@ -86,7 +88,7 @@ class Server(Sink):
 
     async def until(self, holds: Callable[[], bool]) -> None:
         """Wait until *holds* says so; looked at whenever this sink is called."""
-        with anyio.fail_after(10):
+        with anyio.fail_after(PATIENCE):
             while not holds():
                 await self._news.wait()
 
@@ -173,7 +175,7 @@ def serving(delivery: Delivering) -> Delivering:
 
 async def settled(store: Store, sink: str = "server", *, waiting: int = 0, dead: int | None = None) -> Any:
     """Wait until so many runs wait for *sink*, and so many were given up; its state."""
-    with anyio.fail_after(10):
+    with anyio.fail_after(PATIENCE):
         while True:
             for state in await store.sinks():
                 fits = state.waiting == waiting and (dead is None or state.dead == dead)
@@ -184,6 +186,6 @@ async def settled(store: Store, sink: str = "server", *, waiting: int = 0, dead:
 
 async def eventually(holds: Callable[[], bool]) -> None:
     """Wait for what only looking shows."""
-    with anyio.fail_after(10):
+    with anyio.fail_after(PATIENCE):
         while not holds():  # noqa: ASYNC110 - nobody tells
             await anyio.sleep(0.005)

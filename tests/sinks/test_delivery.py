@@ -12,7 +12,17 @@ from jobkit.processes import ProcessIdentity
 from jobkit.records import RunRecord
 from jobkit.sinks.base import Sink
 from jobkit.stores.base import Store
-from tests.sinks.conftest import QUICK, Delivering, Hooks, Server, eventually, finish, provided, settled
+from tests.sinks.conftest import (
+    PATIENCE,
+    QUICK,
+    Delivering,
+    Hooks,
+    Server,
+    eventually,
+    finish,
+    provided,
+    settled,
+)
 
 
 async def test_what_finishes_is_delivered(store: Store, serving: Delivering) -> None:
@@ -175,7 +185,7 @@ async def test_two_bad_jobs_do_not_suspend_a_sink_for_ever(memory: Store, servin
         for job in ("x", "y", "x"):
             it.finished(await finish(memory, job))
         good = 0
-        with anyio.fail_after(10):
+        with anyio.fail_after(PATIENCE):
             while len(await memory.dead_letters()) < 2:
                 it.finished(await finish(memory, "good"))
                 good += 1
