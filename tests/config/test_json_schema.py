@@ -31,17 +31,21 @@ _IS = {
 _KNOWN = {
     "$schema", "$defs", "$ref", "title", "description", "default", "type", "enum", "const", "anyOf",
     "pattern", "minLength", "maxLength", "minimum", "maximum", "items", "maxItems", "properties",
-    "propertyNames",
+    "propertyNames", "prefixItems", "minItems", "exclusiveMinimum", "exclusiveMaximum",
     "additionalProperties",
 }  # fmt: skip
 
 
-def problems(value: Any, schema: Any, path: str = "") -> Iterator[str]:
-    """What a validator of the dialect 2020-12 finds; an unknown word of the schema is a mistake of ours."""
+def problems(value: Any, schema: Any, path: str = "", whole: Any = None) -> Iterator[str]:
+    """What a validator of the dialect 2020-12 finds; an unknown word of the schema is a mistake of ours.
+
+    References are looked up in *whole*, by default the schema without plugins.
+    """
+    whole = whole or SCHEMA
     assert isinstance(schema, Mapping)
     assert set(schema) <= _KNOWN, set(schema) - _KNOWN
     if "$ref" in schema:
-        yield from problems(value, SCHEMA["$defs"][schema["$ref"].removeprefix("#/$defs/")], path)
+        yield from problems(value, whole["$defs"][schema["$ref"].removeprefix("#/$defs/")], path, whole)
     if "type" in schema and not _IS[schema["type"]](value):
         yield f"{path} is no {schema['type']}"
         return
@@ -49,10 +53,10 @@ def problems(value: Any, schema: Any, path: str = "") -> Iterator[str]:
         yield f"{path} is none of {schema['enum']}"
     if "const" in schema and value != schema["const"]:
         yield f"{path} is not {schema['const']}"
-    if "anyOf" in schema and all([*problems(value, each, path)] for each in schema["anyOf"]):
+    if "anyOf" in schema and all([*problems(value, each, path, whole)] for each in schema["anyOf"]):
         yield f"{path} fits none"
     yield from _sizes(value, schema, path)
-    yield from _inside(value, schema, path)
+    yield from _inside(value, schema, path, whole)
 
 
 def _sizes(value: Any, schema: Mapping[str, Any], path: str) -> Iterator[str]:
@@ -62,30 +66,32 @@ def _sizes(value: Any, schema: Mapping[str, Any], path: str) -> Iterator[str]:
         if "pattern" in schema and not re.search(schema["pattern"], value):
             yield f"{path} does not look right"
     elif isinstance(value, list):
-        if len(value) > schema.get("maxItems", len(value)):
-            yield f"{path} is too long"
+        if not schema.get("minItems", 0) <= len(value) <= schema.get("maxItems", len(value)):
+            yield f"{path} has the wrong length"
     elif isinstance(value, int | float):
         least, most = schema.get("minimum", value), schema.get("maximum", value)
-        if not least <= value <= most:
+        above, below = schema.get("exclusiveMinimum", value - 1), schema.get("exclusiveMaximum", value + 1)
+        if not (least <= value <= most and above < value < below):
             yield f"{path} is out of range"
 
 
-def _inside(value: Any, schema: Mapping[str, Any], path: str) -> Iterator[str]:
-    if isinstance(value, list) and "items" in schema:
+def _inside(value: Any, schema: Mapping[str, Any], path: str, whole: Any) -> Iterator[str]:
+    if isinstance(value, list):
         for index, item in enumerate(value):
-            yield from problems(item, schema["items"], f"{path}[{index}]")
+            each = [*schema.get("prefixItems", [])][index : index + 1] or [schema.get("items", {})]
+            yield from problems(item, each[0], f"{path}[{index}]", whole)
     if not isinstance(value, dict):
         return
     known, others = schema.get("properties", {}), schema.get("additionalProperties", True)
     for key, item in value.items():
         if "propertyNames" in schema:
-            yield from problems(key, schema["propertyNames"], f"{path}.{key}")
+            yield from problems(key, schema["propertyNames"], f"{path}.{key}", whole)
         if key in known:
-            yield from problems(item, known[key], f"{path}.{key}")
+            yield from problems(item, known[key], f"{path}.{key}", whole)
         elif others is False:
             yield f"{path} has no {key}"
         elif others is not True:
-            yield from problems(item, others, f"{path}.{key}")
+            yield from problems(item, others, f"{path}.{key}", whole)
 
 
 def refused(text: str) -> bool:
