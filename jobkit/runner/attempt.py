@@ -15,6 +15,7 @@ from jobkit.context import JobContext, RunCancelled
 from jobkit.exceptions import RunError
 from jobkit.runner.apart import Apart, apart
 from jobkit.runner.bridge import Bridge
+from jobkit.runner.executors.around_call import allowance
 from jobkit.runner.executors.calling import ThreadedCall, call_on_loop, is_called_in_thread
 from jobkit.runner.executors.thread import ThreadCall
 from jobkit.runner.outcome import (
@@ -27,7 +28,7 @@ from jobkit.runner.outcome import (
     judge,
 )
 from jobkit.runner.subtasks import inside_run
-from jobkit.runner.wrapping import Wrapping, allowance
+from jobkit.runner.wrapping import Wrapping
 from jobkit.severable import Severable, Severed, running_asyncio_task
 from jobkit.statuses import RunStatus
 

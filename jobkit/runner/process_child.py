@@ -19,7 +19,7 @@ from typing import Any
 
 import anyio
 
-from jobkit.clock import SystemClock
+from jobkit.clock import Clock, SystemClock
 from jobkit.exceptions import JobkitError
 from jobkit.job import JobSpec
 from jobkit.logs import configure, install
@@ -150,17 +150,8 @@ def _execute(channel: Channel, message: Mapping[str, Any]) -> None:
 
 
 async def _attempt(channel: Channel, message: Mapping[str, Any], project: Project, spec: JobSpec) -> Verdict:
-    cleanup = timedelta(seconds=message["cleanup"])
     clock = SystemClock()
-    site = Site(
-        project.config,
-        clock,
-        {},
-        cleanup,
-        disposable=True,
-        hooks=project.hooks,
-        providers=project.services,
-    )
+    site = _site(message, project, clock)
     schema = spec.signature.parameters
     parameters = schema.complete(schema.from_values(message["parameters"], job=spec.name), job=spec.name)
     secrets = project.config.secrets | secret_texts(spec, parameters)
@@ -193,6 +184,12 @@ async def _attempt(channel: Channel, message: Mapping[str, Any], project: Projec
         tasks.cancel_scope.cancel()
         parent.tell(capture)
     return verdict
+
+
+def _site(message: Mapping[str, Any], project: Project, clock: Clock) -> Site:
+    cleanup = timedelta(seconds=message["cleanup"])
+    hooks, services = project.hooks, project.services
+    return Site(project.config, clock, {}, cleanup, disposable=True, hooks=hooks, providers=services)
 
 
 async def _tell(parent: Parent, capture: RunCapture) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 from jobkit.plugins.values import Run
-from jobkit.runner.executors.around_call import AroundCall, patience
+from jobkit.runner.executors.around_call import AroundCall
 from jobkit.runner.executors.calling import is_called_in_thread
 
 if TYPE_CHECKING:
@@ -14,14 +14,6 @@ if TYPE_CHECKING:
     from jobkit.plugins.facade import Hooks
     from jobkit.runner.orders import Order
     from jobkit.runner.site import Site
-
-
-def allowance() -> float:
-    """How long plugins may hold up an attempt beyond its limit, in seconds.
-
-    Each of them is cut off after its own time; this is for one that holds up what would cut it off.
-    """
-    return 3 * patience()
 
 
 class Timed(Protocol):

@@ -237,8 +237,9 @@ async def test_a_hook_that_misbehaves_changes_no_run(
         return 17
 
     told: list[str] = []
-    plugins.add("other", **{hook: lambda run: told.append(run.job)})
-    info = plugins.add("bad", **{hook: misbehaves})
+    functions: list[dict[str, Any]] = [{hook: lambda run: told.append(run.job)}, {hook: misbehaves}]
+    plugins.add("other", **functions[0])
+    info = plugins.add("bad", **functions[1])
     record = await run_of(runner, plugins, clock=clock)
     assert record.status is RunStatus.SUCCEEDED
     assert (record.message, record.error, record.reason) == ("well", None, None)

@@ -6,6 +6,7 @@ import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from contextvars import ContextVar
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -14,9 +15,14 @@ import anyio.lowlevel
 import pytest
 
 from jobkit import Expect, JobContext, JobResult, Retry, RunStatus
+from jobkit.config import Config
 from jobkit.context import RunCancelled
+from jobkit.hookspecs import RULES
 from jobkit.plugin import Run
 from jobkit.records import RunRecord
+from jobkit.runner import Runner
+from jobkit.runner.steady_loop import SteadyLoop
+from jobkit.stores.memory import MemoryStore
 from tests.plugins.conftest import Plugins
 from tests.runner.conftest import SOON, HandClock, MakeRunner, Provide, spec_of
 
@@ -343,7 +349,6 @@ def fine_in_thread(ctx: JobContext) -> JobResult:
     return JobResult.success("fine")
 
 
-@pytest.mark.usefixtures("short_timeout")
 @pytest.mark.parametrize("job", [fine, fine_in_thread, failing, raises_in_thread])
 @pytest.mark.parametrize("where", ["in", "out"])
 @pytest.mark.parametrize(
@@ -351,11 +356,22 @@ def fine_in_thread(ctx: JobContext) -> JobResult:
     [(Plainly, "raises"), (Plainly, "exits"), (Awaited, "raises"), (Awaited, "exits"), (Awaited, "hangs")],
 )
 async def test_a_wrapper_that_misbehaves_changes_no_run(
-    runner: MakeRunner, plugins: Plugins, job: Any, where: str, kind: type[Misbehaving], how: str
+    runner: MakeRunner,
+    plugins: Plugins,
+    request: pytest.FixtureRequest,
+    job: Any,
+    where: str,
+    kind: type[Misbehaving],
+    how: str,
 ) -> None:
     """Nor what is recorded of it; the fault is counted, and the other wrappers are entered and left."""
     story, clock = Story(), HandClock()
-    plugins.add("inner", jobkit_run_context=lambda run: story.plain("inner"))
+    inner = story.plain
+    if how == "hangs":
+        # A busy machine may take as long to start a thread: nothing is entered in one then.
+        request.getfixturevalue("short_timeout")
+        inner = story.awaited
+    plugins.add("inner", jobkit_run_context=lambda run: inner("inner"))
     info = plugins.add("bad", jobkit_run_context=lambda run: kind(clock, where, how))
     plugins.add("outer", jobkit_run_context=lambda run: story.awaited("outer"))
     record = await run_of(runner, plugins, job, clock=clock, timeout=timedelta(seconds=30))
@@ -591,12 +607,13 @@ class Stuck:
             self.free.wait(30)
 
 
-@pytest.mark.usefixtures("short_timeout")
 @pytest.mark.parametrize("where", ["in", "out"])
 async def test_a_plain_wrapper_that_hangs_in_the_thread_is_left_behind(
-    runner: MakeRunner, plugins: Plugins, where: str
+    runner: MakeRunner, plugins: Plugins, monkeypatch: pytest.MonkeyPatch, where: str
 ) -> None:
     """With its thread: before the call another one calls the job, once; after it, the result counts."""
+    hook = "jobkit_run_context"  # its time has to be longer than that of starting a thread
+    monkeypatch.setitem(RULES, hook, replace(RULES[hook], timeout=0.5))
     free, clock = threading.Event(), HandClock()
     stuck = Stuck(where, free, clock)
     calls: list[int] = []
@@ -638,3 +655,68 @@ async def test_a_thread_job_is_stopped_before_it_is_called(runner: MakeRunner, p
         record = await here.run(spec_of(job))
     assert (record.status, called) == (RunStatus.CANCELLED, [])
     assert story.events == ["plain in", "plain out"]
+
+
+# -- a job that leaves its task in disorder -------------------------------------------------------------
+
+
+async def test_wrappers_are_left_whatever_the_job_has_left_open(runner: MakeRunner, plugins: Plugins) -> None:
+    """The run says what the job has done; the wrapper is left with it."""
+    story = Story()
+
+    async def forgets(ctx: JobContext) -> None:
+        anyio.CancelScope().__enter__()
+
+    plugins.add("p", jobkit_run_context=wrapping(story, "plain"))
+    record = await run_of(runner, plugins, forgets)
+    assert record.message == "the job left a cancel scope or a task group open (JK525)"
+    assert story.events == ["plain in", "plain out"]
+    assert [getattr(error, "code", None) for error in story.errors] == ["JK525"]
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_wrappers_are_left_by_a_job_that_cancels_its_own_task(
+    runner: MakeRunner, plugins: Plugins
+) -> None:
+    """Its cancellation is its own: the wrapper can still wait for something."""
+    import asyncio
+
+    story = Story()
+
+    async def cancels_itself(ctx: JobContext) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        task.cancel()
+        await asyncio.sleep(1)
+
+    plugins.add("p", jobkit_run_context=wrapping(story, "awaited"))
+    record = await run_of(runner, plugins, cancels_itself)
+    assert (record.status, story.events) == (RunStatus.FAILED, ["awaited in", "awaited out"])
+    assert plugins.told == []
+
+
+@pytest.mark.parametrize("threaded", [True, False])
+def test_wrappers_may_cancel_their_own_tasks_on_the_loop_of_the_programs(
+    threaded: bool, config: Config, plugins: Plugins
+) -> None:
+    """Jobs cannot cancel what is not theirs there; wrappers can end what they began."""
+
+    @asynccontextmanager
+    async def wrapper() -> AsyncIterator[None]:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(anyio.sleep_forever)
+            await anyio.lowlevel.checkpoint()
+            yield
+            tasks.cancel_scope.cancel()
+
+    async def once() -> RunRecord:
+        async with (
+            MemoryStore(project="tests") as store,
+            Runner({}, store, config=config, hooks=plugins.hooks) as here,
+        ):
+            return await here.run(spec_of(fine_in_thread if threaded else fine))
+
+    plugins.add("p", jobkit_run_context=lambda run: wrapper())
+    record = anyio.run(once, backend_options={"loop_factory": SteadyLoop})
+    assert record.message == "fine"
+    assert plugins.told == []

@@ -202,3 +202,59 @@ def test_again(jobkit_run):
     assert jobkit_run(count).processed == 7
 """,
     )
+
+
+def test_plugins_of_the_project_take_part(project: Path) -> None:
+    """Its services, what it puts around runs, and what it says against them; no sink gets anything."""
+    (project / "hooks").mkdir()
+    (project / "hooks" / "shelf.py").write_text("""
+from contextlib import contextmanager
+from jobkit import ServiceSpec, Sink, hookimpl
+from jobkit.plugin import Skip
+
+STORY = []
+
+class Everything(Sink):
+    name = "everything"
+    async def emit(self, run):
+        STORY.append("delivered")
+
+@hookimpl
+def jobkit_result_sinks(config):
+    return [Everything()]
+
+@hookimpl
+def jobkit_services(config):
+    def open_shelf():
+        return "from the shelf"
+    return [ServiceSpec(open_shelf, name="shelf")]
+
+@hookimpl
+def jobkit_run_admit(request):
+    return Skip("no counting") if request.job == "count" else None
+
+@hookimpl
+@contextmanager
+def jobkit_run_context(run):
+    STORY.append("in")
+    yield
+    STORY.append("out")
+""")
+    passes(
+        project,
+        """
+import sys
+import pytest
+from jobkit import JobResult, RunRefused
+
+def test_it(jobkit_run):
+    async def asks(ctx, shelf):
+        return JobResult.success(shelf)
+    assert jobkit_run(asks).message == "from the shelf"
+    [story] = [module.STORY for name, module in sys.modules.items() if name.endswith("hooks.shelf")
+               or name == "jobkit_hooks.shelf"]
+    assert story == ["in", "out"]
+    with pytest.raises(RunRefused, match="no counting"):
+        jobkit_run("count")
+""",
+    )

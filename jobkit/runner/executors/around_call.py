@@ -25,6 +25,14 @@ def patience() -> float:
     return RULES["jobkit_run_context"].timeout or float("inf")
 
 
+def allowance() -> float:
+    """How long plugins may hold up an attempt beyond its limit, in seconds.
+
+    Each of them is cut off after its own time; this is for one that holds up what would cut it off.
+    """
+    return 3 * patience()
+
+
 class AroundCall:
     """The plain wrappers of one attempt, around the call in its thread.
 

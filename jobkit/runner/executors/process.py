@@ -22,8 +22,8 @@ from jobkit.logs.entry import Entry
 from jobkit.logs.processors import record
 from jobkit.records import LogLine, Progress
 from jobkit.runner.executors import wire
+from jobkit.runner.executors.around_call import allowance
 from jobkit.runner.outcome import Ended, Stop, Verdict, judge
-from jobkit.runner.wrapping import allowance
 from jobkit.statuses import RunStatus
 
 if TYPE_CHECKING:
