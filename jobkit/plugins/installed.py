@@ -125,7 +125,8 @@ def remembered_commands(root: Path) -> list[PluginCommands]:
 
 def normalised(name: str) -> str:
     """The name of a distribution as it is compared: ``Jobkit_Notify`` is ``jobkit-notify``."""
-    return re.sub(r"[-_.]+", "-", name).lower()
+    plain = name.lower().replace("_", "-").replace(".", "-")
+    return re.sub("-+", "-", plain) if "--" in plain else plain
 
 
 # -- where distributions are ----------------------------------------------------------------------------
