@@ -27,7 +27,7 @@ from jobkit_notify.tables import (
     check_url,
     parse_url,
 )
-from jobkit_notify.texts import shown
+from jobkit_notify.texts import shown, what_happened
 from jobkit_notify.urls import Url
 
 if TYPE_CHECKING:
@@ -218,13 +218,8 @@ def summary(run: RunRecord) -> bytes:
     lines = [f"run {f'#{run.number}' if run.number is not None else run.id} of {run.job}: {run.status.value}"]
     if run.duration_ms is not None:
         lines.append(f"took {run.duration_ms / 1000:g} s")
-    if run.processed is not None:
-        lines.append(f"processed {run.processed}, errors {run.errors or 0}")
     if run.reason:
         lines.append(f"reason: {shown(run.reason, 200)}")
-    if run.message:
-        lines.append(shown(run.message, 2000))
-    if run.error is not None:
-        lines.append(shown(f"{run.error.type}: {run.error.message}", 2000))
+    lines += what_happened(run, 2000)
     body = "\n".join(lines).encode("utf-8", "replace")[:LARGEST_BODY]
     return body.decode("utf-8", "ignore").encode()  # not half a character at the end

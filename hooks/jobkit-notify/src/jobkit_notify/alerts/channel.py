@@ -55,7 +55,7 @@ class Channel:
 
 
 class _Listening(logging.Filter):
-    """Takes what apprise says meanwhile, in whatever thread it does our work; it may hold keys of the URL, and
+    """Takes what apprise says meanwhile, in whatever thread it works for us: it may hold keys of the URL and
     goes to no log."""
 
     def __init__(self) -> None:

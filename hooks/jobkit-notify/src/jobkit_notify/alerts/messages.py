@@ -8,7 +8,7 @@ from datetime import datetime
 from jobkit import RunRecord
 from jobkit_notify.alerts.rules import PROBLEMS, counted, words
 from jobkit_notify.alerts.state import JobState
-from jobkit_notify.texts import one_line, shown
+from jobkit_notify.texts import one_line, what_happened
 
 _ORDER = ("failed", "timed_out", "lost", "cancelled", "recovered", "succeeded", "skipped")
 
@@ -26,13 +26,7 @@ def message(event: str, run: RunRecord, state: JobState, *, project: str, enviro
     """What is told of *event*; *state* holds what was held back before."""
     place = f"{project}/{environment}" if environment else project
     title = f"[{one_line(place, 80)}] {run.job} {words(event)}"
-    lines = [_first_line(run)]
-    if run.message:
-        lines.append(shown(run.message, 1000))
-    if run.error is not None:
-        lines.append(shown(f"{run.error.type}: {run.error.message}", 1000))
-    if run.processed is not None:
-        lines.append(f"processed {run.processed}, errors {run.errors or 0}")
+    lines = [_first_line(run), *what_happened(run, 1000)]
     if state.held:
         since = f" since {_instant(state.told)}" if state.told is not None else ""
         lines.append(f"Held back{since}: {counted(state.held, _ORDER)}")
