@@ -23,7 +23,30 @@ class Option(click.Option):
         super().__init__(*args, **attributes)
 
 
-class Verb(click.Command):
+class TakesPluginOptions(click.Command):
+    """A command that loads plugins before it refuses an option, and then takes theirs."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        try:
+            return super().parse_args(ctx, [*args])
+        except click.NoSuchOption:
+            return self._parse_with_plugins(ctx, args)
+
+    def _parse_with_plugins(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Once more, with the options that plugins have; the error stays if that does not help."""
+        from jobkit.cli.plugged import plugin_options
+
+        options = ctx.find_object(GlobalOptions) or GlobalOptions()
+        known = {name for param in self.params for name in param.opts}
+        added = [param for param in plugin_options(options, args) if known.isdisjoint(param.opts)]
+        self.params += added
+        try:
+            return super().parse_args(ctx, [*args])
+        finally:
+            self.params = self.params[: len(self.params) - len(added)]
+
+
+class Verb(TakesPluginOptions):
     """One verb. Its callback gets the :class:`~jobkit.cli.session.Session` and returns an exit code.
 
     *examples* are pairs of a command line and what it does. *empty* is the data of ``--json`` when the verb
@@ -84,7 +107,7 @@ class Verbs(click.Group):
         if command is None and ctx.resilient_parsing:
             return None, None, args  # a TAB in a line that is not right yet
         if command is None:
-            raise _no_such_verb(name, ctx.command_path, self.list_commands(ctx))
+            raise no_such_verb(name, ctx.command_path, self.list_commands(ctx))
         return name, command, args[1:]
 
 
@@ -131,7 +154,8 @@ def _write_everywhere(formatter: click.HelpFormatter) -> None:
         formatter.write_text(f"{IN_SHORT}   (jobkit --help)")
 
 
-def _no_such_verb(name: str, group: str, verbs: Sequence[str]) -> UsageError:
+def no_such_verb(name: str, group: str, verbs: Sequence[str]) -> UsageError:
+    """The error for a word that is none of the *verbs* of *group*."""
     from jobkit.cli.usage import closest, quoted
     from jobkit.exceptions import UsageError
 

@@ -20,6 +20,8 @@ Kind = Literal[
     "triggers",
     "codes",
     "topics",
+    "plugins",
+    "hooks",
     "folders",
     "files",
 ]

@@ -123,6 +123,22 @@ def topics(ctx: click.Context, param: click.Parameter, incomplete: str) -> Items
     return _items([*((verb, "") for verb in verbs), *all_topics().items()], incomplete)
 
 
+def plugins(ctx: click.Context, param: click.Parameter, incomplete: str) -> Items:
+    """Installed plugins, to be loaded or, behind ``no:``, left out."""
+    from jobkit.plugins.installed import installed_plugins
+
+    names = [plugin.name for plugin in installed_plugins(_root(ctx), remember=False).plugins]
+    return _items(((f"{lead}{name}", "") for lead in ("", "no:") for name in names), incomplete)
+
+
+def hooks(ctx: click.Context, param: click.Parameter, incomplete: str) -> Items:
+    """Hooks, with or without their prefix."""
+    from jobkit.hookspecs import RULES
+
+    names = [name if incomplete.startswith("jobkit") else name.removeprefix("jobkit_") for name in RULES]
+    return _items(((name, "") for name in names), incomplete)
+
+
 def folders(ctx: click.Context, param: click.Parameter, incomplete: str) -> Items:
     """The shell knows its folders."""
     return [CompletionItem(incomplete, type="dir")]
@@ -145,6 +161,8 @@ COMPLETERS: Mapping[Kind, Completer] = {
     "triggers": triggers,
     "codes": codes,
     "topics": topics,
+    "plugins": plugins,
+    "hooks": hooks,
     "folders": folders,
     "files": files,
 }

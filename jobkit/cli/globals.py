@@ -16,15 +16,32 @@ IN_SHORT = "-C DIR, --env NAME (JOBKIT_ENV), --json, --strict, -q, -v"
 class GlobalOptions:
     """What the global options said so far; the later place on the command line wins."""
 
-    __slots__ = ("directory", "env", "json", "quiet", "strict", "verbosity")
+    __slots__ = (
+        "autoload",
+        "directory",
+        "env",
+        "json",
+        "plugin_options",
+        "plugins",
+        "quiet",
+        "strict",
+        "trace_hooks",
+        "verbosity",
+    )
 
     # Not a dataclass: that would be a tenth of what `jobkit --help` costs.
     def __init__(self) -> None:
+        self.autoload = True
         self.directory: str | None = None
         self.env: str | None = None
         self.json = False
+        #: What options of plugins say, by their flag.
+        self.plugin_options: dict[str, Any] = {}
+        #: What ``--plugin`` says, word by word.
+        self.plugins: list[str] = []
         self.quiet = False
         self.strict = False
+        self.trace_hooks = False
         self.verbosity = 0
 
 
@@ -47,6 +64,14 @@ def _setter(name: str) -> Callable[[GlobalOptions, Any], None]:
     return lambda options, value: setattr(options, name, value)
 
 
+def _add_plugins(options: GlobalOptions, value: tuple[str, ...]) -> None:
+    options.plugins += value
+
+
+def _no_autoload(options: GlobalOptions, value: bool) -> None:
+    options.autoload = False
+
+
 def _more_verbose(options: GlobalOptions, value: int) -> None:
     options.verbosity += value
 
@@ -63,6 +88,19 @@ def global_options() -> list[click.Parameter]:
             "--env", "env", apply=_setter("env"), metavar="NAME",
             shell_complete=completing("environments"),
             help="The environment to work in.  [env var: JOBKIT_ENV]",
+        ),
+        GlobalOption(
+            "--plugin", "plugins", apply=_add_plugins, metavar="NAME", multiple=True,
+            shell_complete=completing("plugins"),
+            help="Load a plugin; no:NAME leaves one out.  [env var: JOBKIT_PLUGINS]",
+        ),
+        GlobalOption(
+            "--disable-plugin-autoload", "no_autoload", apply=_no_autoload, is_flag=True,
+            help="Load no installed plugin that is not named.  [env var: JOBKIT_DISABLE_PLUGIN_AUTOLOAD]",
+        ),
+        GlobalOption(
+            "--trace-hooks", "trace_hooks", apply=_setter("trace_hooks"), is_flag=True,
+            help="Write every call of a hook to stderr: plugin, duration, outcome.",
         ),
         GlobalOption(
             "--json", "json", apply=_setter("json"), is_flag=True,

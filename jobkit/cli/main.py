@@ -13,7 +13,14 @@ from typing import TYPE_CHECKING, NoReturn
 
 import click
 
-from jobkit.cli.command import SETTINGS, Verbs, schema_name, show_help_if_alone
+from jobkit.cli.command import (
+    SETTINGS,
+    TakesPluginOptions,
+    Verbs,
+    no_such_verb,
+    schema_name,
+    show_help_if_alone,
+)
 from jobkit.cli.globals import GlobalOptions, global_options
 
 if TYPE_CHECKING:
@@ -46,6 +53,11 @@ VERBS = {
         "disable": "Switch a job off, and say why",
         "config": "What is set: show, explain, diff, schema",
     },
+    "Extend": {
+        "plugins": "What is plugged in, and how it fares",
+        "hooks": "What a plugin can implement",
+        "services": "What jobs can ask for, and who provides it",
+    },
     "Look after": {
         "doctor": "Is everything set up? How to mend it",
         "db": "The store: status, upgrade, prune, export",
@@ -61,6 +73,7 @@ _INTRODUCTION = "Drop a Python file into extensions/<name>/jobs/, and it is list
 #: What the environment can say, for the help and the reference.
 VARIABLES = [
     ("JOBKIT_ENV", "the environment, as --env"),
+    ("JOBKIT_PLUGINS", "plugins to load, with commas between them"),
     ("JOBKIT__TABLE__KEY", "a setting: JOBKIT__SCHEDULER__STORE, JOBKIT__JOBS__NAME__ENABLED"),
     ("NO_COLOR, FORCE_COLOR", "no colour at all, or colour in a pipe too"),
     ("COLUMNS", "how wide tables may be"),
@@ -72,15 +85,16 @@ _EXAMPLES = [
 ]
 
 
-class Program(Verbs):
+class Program(TakesPluginOptions, Verbs):
     """The group of all verbs, which are imported when used."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return [name for verbs in VERBS.values() for name in verbs]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in self.list_commands(ctx):
-            return None
+        own = self.list_commands(ctx)
+        if cmd_name not in own:
+            return None if ctx.resilient_parsing else _verb_of_plugin(ctx, cmd_name, own)
         command: click.Command = import_module(f"jobkit.cli.verbs.{cmd_name}").command
         return command
 
@@ -90,6 +104,7 @@ class Program(Verbs):
             from click.shell_completion import CompletionItem
 
             named = [item for verbs in VERBS.values() for item in verbs.items()]
+            named += _verbs_of_plugins(ctx)
             return [CompletionItem(name, help=text) for name, text in named if name.startswith(incomplete)]
         return click.Command.shell_complete(self, ctx, incomplete)
 
@@ -102,11 +117,37 @@ class Program(Verbs):
         for heading, verbs in VERBS.items():
             with formatter.section(heading):
                 formatter.write_dl(list(verbs.items()), col_max=12)
+        if plugged := _verbs_of_plugins(ctx):
+            with formatter.section("From plugins"):
+                formatter.write_dl(plugged, col_max=12)
         with formatter.section("Options, before the verb or after it"):
             records = (param.get_help_record(ctx) for param in self.get_params(ctx))
             formatter.write_dl([record for record in records if record is not None])
         with formatter.section("Environment variables"):
             formatter.write_dl(VARIABLES)
+
+
+def _verb_of_plugin(ctx: click.Context, name: str, own: Sequence[str]) -> click.Command | None:
+    from jobkit.cli.plugged import plugin_verbs
+
+    found = plugin_verbs(ctx, own)
+    if name not in found and found:
+        raise no_such_verb(name, "jobkit", [*own, *found])
+    return found.get(name)
+
+
+def _verbs_of_plugins(ctx: click.Context) -> list[tuple[str, str]]:
+    """What is remembered of them: no plugin is imported, and nothing at all where there is no memory."""
+    options = ctx.find_object(GlobalOptions)
+    folder = os.path.abspath((options and options.directory) or ".")  # noqa: PTH100 – pathlib is not free
+    while not os.path.exists(os.path.join(folder, ".jobkit", "installed.json")):  # noqa: PTH110, PTH118
+        folder, inner = os.path.dirname(folder), folder  # noqa: PTH120
+        if folder == inner:
+            return []
+    from jobkit.cli.plugged import remembered
+
+    known = remembered(folder)
+    return [(verb.name, verb.help) for plugin in known for verb in plugin.verbs]
 
 
 def _show_version(ctx: click.Context, option: click.Parameter, wanted: bool) -> None:

@@ -107,12 +107,13 @@ class Output:
         shown = frames if frames is not None else self.verbosity >= 2
         self.aside(*error_block(error, self.aside_terminal, root=self.root, kind=kind, frames=shown))
 
-    def mention(self, error: JobkitError) -> None:
+    def mention(self, error: JobkitError, *, kind: str = "error") -> None:
         """Show *error* in one line on stderr, and list it in the object's ``errors``."""
         from jobkit.cli.render.errors import error_line
 
-        self.add_error(error)
-        self.aside(error_line(error, self.aside_terminal, root=self.root))
+        if kind == "error":
+            self.add_error(error)
+        self.aside(error_line(error, self.aside_terminal, root=self.root, kind=kind))
 
     def measure(self) -> None:
         """Look again how wide the terminal behind stderr is: people resize their windows."""

@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from jobkit.cli.plugged import choice_of
+from jobkit.cli.plugged import remember as remember_commands
 from jobkit.cli.render.text import count
 from jobkit.exceptions import CollectionError, JobkitError
 from jobkit.origin import DEFAULT
@@ -33,10 +35,27 @@ def loaded(
     strict = options.strict and not lenient
     session.output.root = find_root(Path(options.directory or "."))
     single = None if strict else only
-    with Project.load(options.directory, options.env, only=single, remember=remember) as project:
+    with Project.load(
+        options.directory,
+        options.env,
+        only=single,
+        remember=remember,
+        plugins=choice_of(options, lenient=lenient),
+        arguments=options.plugin_options,
+    ) as project:
+        if remember:
+            remember_commands(project)
         if strict:
             _insist(session, project)
+        elif not lenient:
+            mention_plugins(session, project)
         yield project
+
+
+def mention_plugins(session: Session, project: Project) -> None:
+    """One line on stderr for each plugin that is left out."""
+    for error in project.plugins.warnings:
+        session.output.mention(error, kind="warning")
 
 
 def problems(project: Project) -> list[JobkitError]:

@@ -5,7 +5,7 @@ A mistake in ``[plugins.NAME]`` is one of the configuration; one in the settings
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
@@ -180,7 +180,7 @@ class PluginTables:
 
     # -- names and secrets ------------------------------------------------------------------------------
 
-    def hides(self, path: DeepPath) -> bool:
+    def hides(self, path: Sequence[str | int]) -> bool:
         """Whether the plugin declared what stands at *path*, ``("plugins", NAME, KEY)``, as secret."""
         from jobkit.config.plugin_declared import is_secret
 

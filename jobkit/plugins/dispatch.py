@@ -21,7 +21,7 @@ from jobkit.hookspecs import RULES
 from jobkit.plugins.failures import NonsenseError, PluginFailure, place_of
 from jobkit.plugins.guards import expect_nothing, is_ours_to_pass, refuse_awaitable, wrong
 from jobkit.plugins.provided import Provided
-from jobkit.plugins.registry import HookCall
+from jobkit.plugins.tracing import HookCall
 from jobkit.plugins.watchdog import Watchdog
 from jobkit.sanitising import safe_text
 
@@ -60,7 +60,7 @@ class Dispatch:
             self.call_one(item, given(item.plugin))
 
     def call_one(self, item: Implementation, given: Given, judge: Callable[[], object] | None = None) -> bool:
-        """The same for one implementation; whether it went well. *judge* raises for what it has done wrong."""
+        """The same for one; whether it went well. *judge* raises for what it has done wrong."""
         try:
             answer = self._plainly(item, given)
             if judge is not None:

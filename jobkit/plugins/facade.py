@@ -120,7 +120,7 @@ class Hooks:
         return answer is not None and answer.value
 
     def collection_modifyjobs(self, jobs: list[JobSpec], config: Config, judge: Judge | None = None) -> None:
-        """``jobkit_collection_modifyjobs``; one that fails, or is found to be wrong by *judge*, changes nothing.
+        """``jobkit_collection_modifyjobs``; one that fails, or that *judge* finds wrong, changes nothing.
 
         *judge* gets the implementation, the jobs that it was shown, what it has made of them – which *judge*
         may put right, in place – and the jobs that it was not shown; it raises for what cannot be put right.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -248,7 +249,12 @@ class _Loading:
             {each for plugin in self.installed.plugins for each in (plugin.name, plugin.distribution)}
         )
         close = difflib.get_close_matches(name, known, n=1)
-        hint = f"did you mean {close[0]}?" if close else f"installed are {', '.join(known) or 'none'}"
+        if close:
+            hint = f"did you mean {close[0]}?"
+        elif known:
+            hint = f"installed are {', '.join(known)}"
+        else:
+            hint = f"install it into the environment of {sys.executable}; no plugin is installed there"
         return UsageError(
             f"{by} {name}: no plugin is installed under that name, and {error}", code="JK711", help=hint
         )

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from jobkit.plugins.facade import Hooks
     from jobkit.plugins.failures import PluginFailure
     from jobkit.plugins.sources import PluginChoice
+    from jobkit.plugins.tracing import HookCall
     from jobkit.redaction import Redactor
 
 Source = Literal["built-in", "option", "entry point", "variable", "project", "extension"]
@@ -54,16 +55,6 @@ class PluginInfo:
     def switch(self) -> str:
         """What turns it off, for error texts."""
         return f"--plugin no:{self.name}"
-
-
-@dataclass(frozen=True, slots=True)
-class HookCall:
-    """One call of one implementation, as ``--trace-hooks`` shows it. *seconds* is what it took."""
-
-    hook: str
-    plugin: str
-    seconds: float
-    outcome: str
 
 
 class PluginRegistry:

@@ -13,7 +13,7 @@ from jobkit.exceptions import PluginError, UsageError, relative_to
 from jobkit.module_names import EXTENSIONS, HOOKS, SUFFIX, as_part, is_job_file
 
 if TYPE_CHECKING:
-    from jobkit.plugins.registry import HookCall
+    from jobkit.plugins.tracing import HookCall
 
 #: Names of plugins to be loaded, with commas between them.
 PLUGINS = "JOBKIT_PLUGINS"

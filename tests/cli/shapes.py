@@ -350,7 +350,50 @@ class JobScaffold(Scaffold):
     job: str
 
 
+class Plugin(Shape):
+    name: str
+    version: str | None
+    distribution: str | None
+    source: str
+    place: str | None
+    extension: str | None
+    required: bool
+    status: Literal["active", "blocked", "broken", "unregistered"]
+    hooks: list[str]
+    failures: int
+    error: Error | None
+
+
+class Hook(Shape):
+    name: str
+    signature: str
+    verb: Literal["call", "gather", "first", "notify", "around"]
+    asynchronous: bool
+    timeout: float | None
+    extension: bool
+    summary: str
+    plugins: list[str]
+
+
+class ListedService(Shape):
+    name: str
+    types: list[str]
+    scope: Literal["scheduler", "run"]
+    plugin: str
+    extension: str | None
+    source: str | None
+    description: str
+    autouse: bool
+    replaces: bool
+    ping: bool
+    needs: list[str]
+    jobs: list[str]
+
+
 _DATA: dict[str, Any] = {
+    "plugins": list[Plugin],
+    "hooks": list[Hook],
+    "services": list[ListedService],
     "completion": Script | None,
     "doctor": list[Finding],
     "stats": list[Statistics],

@@ -17,7 +17,8 @@ from jobkit.exceptions import PluginError, StoreError
 from jobkit.plugin import CollectReport, Defer, Skip
 from jobkit.plugins.dispatch import Dispatch
 from jobkit.plugins.provided import Provided
-from jobkit.plugins.registry import HookCall, PluginRegistry
+from jobkit.plugins.registry import PluginRegistry
+from jobkit.plugins.tracing import HookCall
 from jobkit.plugins.watchdog import Watchdog
 from jobkit.redaction import Redactor
 
@@ -163,7 +164,7 @@ def test_gather_loses_only_what_a_failing_plugin_provides(
 def test_first_stops_at_an_answer(plugins: Plugins) -> None:
     """None is no opinion; False is one."""
     asked: list[str] = []
-    plugins.add("never", jobkit_ignore_collect=lambda path: asked.append("never") or True)
+    plugins.add("never", jobkit_ignore_collect=lambda path: asked.append("never"))
     plugins.add("force", jobkit_ignore_collect=lambda path: False)
     plugins.add("silent", jobkit_ignore_collect=lambda path: None)
     assert plugins.hooks.ignore_collect(PATH, CONFIG, extension="web") is False

@@ -208,6 +208,9 @@ def test_naming_a_file_of_the_project_is_no_mistake(project: PluginProject) -> N
 def test_an_option_that_names_nothing_is_refused(project: PluginProject) -> None:
     """JK711: with the closest name; after correcting it the plugin is loaded."""
     project.site.install("jobkit-notify", plugins={"webhook": "notify"}, modules={"notify.py": SOUND})
+    with pytest.raises(UsageError) as refused:
+        project.load("completely-different")
+    assert refused.value.help == "installed are jobkit-notify, webhook"
     with pytest.raises(UsageError, match="no plugin is installed under that name") as refused:
         project.load("webhok")
     assert (refused.value.code, refused.value.help) == ("JK711", "did you mean webhook?")

@@ -41,9 +41,11 @@ def error_block(
     return lines
 
 
-def error_line(error: JobkitError, terminal: Terminal, *, root: Path | None = None) -> str:
-    """*error* in one line: code, place, message."""
-    label = terminal.style(f"error[{error.code}]", "error")
+def error_line(
+    error: JobkitError, terminal: Terminal, *, root: Path | None = None, kind: str = "error"
+) -> str:
+    """*error* in one line: code, place, message. *kind* is ``error`` or ``warning``."""
+    label = terminal.style(f"{kind}[{error.code}]", "error" if kind == "error" else "caution")
     place = error.location(root)
     message = _clean(error.message).partition("\n")[0]
     return f"{label}: {_clean(place)}: {message}" if place else f"{label}: {message}"

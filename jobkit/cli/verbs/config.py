@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,7 @@ from jobkit.cli.reading import configuration
 from jobkit.cli.session import Session
 
 if TYPE_CHECKING:
-    from jobkit.config import Config
+    from jobkit.config import Config, Setting
     from jobkit.config.plugin_declared import Declared
     from jobkit.config.stacks import Opinion, Stack
     from jobkit.project import Project
@@ -41,7 +41,7 @@ def show(session: Session, keys: tuple[str, ...]) -> None:
     from jobkit.config.stacks import stacks_of
 
     config, output = _with_plugins(session), session.output
-    stacks = _chosen(list(stacks_of(config.tree, config.accepted)), keys)
+    stacks = _chosen(list(stacks_of(config.tree, _hides(config))), keys)
     root, files = config.root, [path.relative_to(config.root).as_posix() for path in config.files]
     values = [{"key": stack.key, **to_json(stack.winner, root)} for stack in stacks]
     output.answer({"env": config.env, "files": files, "values": values})
@@ -94,7 +94,7 @@ def diff(session: Session, left: str, right: str) -> None:
     from jobkit.cli.render.text import count
 
     root = project_root(session)
-    one, two = _layers(session, root, left), _layers(session, root, right)
+    one, two = _both(session, root, left, right)
     keys = [*one, *sorted(two.keys() - one.keys())]
     rows = [(key, one.get(key), two.get(key)) for key in sorted(keys, key=_order) if _differs(one, two, key)]
     output = session.output
@@ -163,13 +163,17 @@ def _key_stacks(session: Session, name: str) -> tuple[str, Path, str | None, Seq
     from jobkit.config.stacks import stacks_of
 
     config = _with_plugins(session)
-    return name, config.root, config.env, _chosen(list(stacks_of(config.tree, config.accepted)), (name,))
+    return name, config.root, config.env, _chosen(list(stacks_of(config.tree, _hides(config))), (name,))
+
+
+def _hides(config: Config) -> Callable[[Sequence[str]], bool] | None:
+    return config.accepted.hides if config.accepted is not None else None
 
 
 def _with_plugins(session: Session) -> Config:
     """The configuration, checked by the plugins that it speaks to; without such, none is loaded."""
     config = configuration(session)
-    if not config.plugins and not any("plugins" in options for options in config.jobs.values()):
+    if not _speaks_to_plugins(config.tree):
         return config
     with _prepared(session) as project:
         return project.config
@@ -219,15 +223,41 @@ def _chosen(stacks: list[Stack], keys: Sequence[str]) -> list[Stack]:
     return chosen if keys else stacks
 
 
-def _layers(session: Session, root: Path, env: str) -> dict[str, Opinion]:
-    """Key → what is in force in the environment *env*, as its files say."""
+def _both(session: Session, root: Path, left: str, right: str) -> tuple[dict[str, Opinion], ...]:
+    """Key → what is in force, as their files say, for the environments *left* and *right*."""
     from jobkit.config.loading import load_layers
     from jobkit.config.stacks import stacks_of
 
-    layers = load_layers(root, env=env)
-    for warning in layers.warnings:
-        session.output.report(warning, kind="warning")
-    return {stack.key: stack.winner for stack in stacks_of(layers.tree)}
+    trees = []
+    for env in (left, right):
+        layers = load_layers(root, env=env)
+        for warning in layers.warnings:
+            session.output.report(warning, kind="warning")
+        trees.append(layers.tree)
+    hides = _hiding(session) if any(map(_speaks_to_plugins, trees)) else None
+    return tuple({stack.key: stack.winner for stack in stacks_of(tree, hides)} for tree in trees)
+
+
+def _speaks_to_plugins(tree: Setting) -> bool:
+    jobs = tree.at(("jobs",))
+    options = (jobs.parts or {}).values() if jobs is not None else ()
+    return tree.at(("plugins",)) is not None or any(job.at(("plugins",)) is not None for job in options)
+
+
+def _hiding(session: Session) -> Callable[[Sequence[str]], bool]:
+    """What plugins declared as secret; all that is said to them, with a warning, if they cannot be asked."""
+    from jobkit.exceptions import JobkitError
+
+    try:
+        tables = _with_plugins(session).accepted
+        return tables.hides if tables is not None else _of_plugins
+    except JobkitError as error:
+        session.output.report(error, kind="warning")
+        return _of_plugins
+
+
+def _of_plugins(path: Sequence[str]) -> bool:
+    return "plugins" in (path[0], *path[2:3])
 
 
 def _differs(one: dict[str, Opinion], two: dict[str, Opinion], key: str) -> bool:

@@ -16,12 +16,13 @@ from jobkit.cli.orders import ask_for_consent, chosen_jobs, current_actor, order
 from jobkit.cli.plan import Manner, Order, Outcome
 from jobkit.cli.projects import loaded, mention_broken
 from jobkit.cli.reading import configuration
-from jobkit.cli.render.runs import planned_line, summary
+from jobkit.cli.render.runs import planned_line
 from jobkit.cli.reporter import Reporter
 from jobkit.cli.run_logs import lines_for_people, logging_runs
 from jobkit.cli.selecting import selection_options
 from jobkit.cli.selection import Selection
 from jobkit.cli.session import Session
+from jobkit.cli.summary import say_summary
 from jobkit.config import Config
 from jobkit.durations import parse_duration
 from jobkit.exceptions import JobkitError, UsageError
@@ -166,7 +167,7 @@ def _run(
     finally:
         reporter.stop()
         output.answer([run.to_json() for run in reporter.records])
-    _say_summary(session, outcome, reporter.children, clock.monotonic() - began)
+    say_summary(session, project, outcome, reporter.children, clock.monotonic() - began)
     return _code(outcome)
 
 
@@ -177,21 +178,6 @@ def _code(outcome: Outcome) -> int:
     if any(not run.status.ok for run in outcome.records):
         return ExitCode.FAILED
     return exit_code_of(outcome.refused[0]) if outcome.refused else ExitCode.OK
-
-
-def _say_summary(session: Session, outcome: Outcome, children: Sequence[RunRecord], took: float) -> None:
-    records = outcome.records
-    failed = any(not run.status.ok for run in records)
-    if len(records) + outcome.left + len(outcome.refused) < 2 and not failed and not children:
-        return
-    output = session.output
-    terminal = output.aside_terminal if output.json else output.terminal
-    again = failed and not outcome.interrupted
-    lines = summary(records, terminal, children=children, not_started=outcome.left, took=took, again=again)
-    if output.json:
-        output.aside(*lines)
-    else:
-        output.lines(lines)
 
 
 def _say_plan(session: Session, orders: Sequence[Order], *, enforce: bool) -> None:
