@@ -366,7 +366,7 @@ async def test_a_wrapper_that_misbehaves_changes_no_run(
 ) -> None:
     """Nor what is recorded of it; the fault is counted, and the other wrappers are entered and left."""
     story, clock = Story(), HandClock()
-    inner = story.plain
+    inner: Callable[[str], Any] = story.plain
     if how == "hangs":
         # A busy machine may take as long to start a thread: nothing is entered in one then.
         request.getfixturevalue("short_timeout")
@@ -516,6 +516,29 @@ async def test_a_run_that_is_stopped_while_wrappers_are_entered_is_not_executed(
     assert (record.status, record.reason) == (RunStatus.CANCELLED, "interrupted")
     assert (called, story.events) == ([], ["awaited in", "awaited out"])
     assert plugins.told == []
+
+
+async def test_a_job_is_not_called_if_its_run_was_stopped_while_a_wrapper_was_entered(
+    runner: MakeRunner, plugins: Plugins
+) -> None:
+    """Not even up to its first `await`, although nobody was interrupted."""
+    story = Story()
+    called: list[str] = []
+
+    @contextmanager
+    def stops(run: Run) -> Iterator[None]:
+        assert here.cancel(run.id)
+        with story.plain():
+            yield
+
+    async def job(ctx: JobContext) -> None:
+        called.append("called")
+
+    plugins.add("stops", jobkit_run_context=stops)
+    async with runner(spec_of(job), hooks=plugins.hooks) as here:
+        record = await here.run(spec_of(job))
+    assert (record.status, called) == (RunStatus.CANCELLED, [])
+    assert story.events == ["plain in", "plain out"]
 
 
 async def test_a_run_that_is_over_is_not_stopped_while_wrappers_are_left(
