@@ -17,6 +17,7 @@ from tests.scenario.codes import (
     plugins,
     running,
     schedules,
+    sinks,
     stores,
 )
 from tests.scenario.codes.walk import Walk, follow
@@ -30,6 +31,7 @@ FAMILIES = (
     plugins,
     running,
     schedules,
+    sinks,
     stores,
 )
 WALKS = [walk for family in FAMILIES for walk in family.WALKS]
