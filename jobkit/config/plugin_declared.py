@@ -9,8 +9,9 @@ from typing import Any
 from jobkit.config.plugin_reading import tag_of, tagless
 from jobkit.values.base import Kind
 from jobkit.values.choices import UnionKind
-from jobkit.values.containers import DictKind
-from jobkit.values.structures import ModelKind, StructureKind
+from jobkit.values.containers import DictKind, ListKind, TupleKind
+from jobkit.values.structures import ConstrainedKind, ModelKind, StructureKind
+from jobkit.values.types import fields_of
 
 #: Stands for any key in what :func:`secret_paths` gives.
 ANY = "*"
@@ -35,6 +36,36 @@ class Declared:
     table: StructureKind | None = None
     settings: StructureKind | None = None
     options: dict[str, PluginOption] = field(default_factory=dict)
+
+
+def described(struct: type) -> StructureKind:
+    """The fields of *struct*, and of everything in it; TypeError if one cannot be written in TOML."""
+    kind = fields_of(struct)
+    _describe(kind, set())
+    return kind
+
+
+def _describe(kind: Kind, seen: set[int]) -> None:
+    """Read the structs with tags now: when one is used, its module may be forgotten."""
+    if id(kind) in seen:
+        return
+    seen.add(id(kind))
+    inside: list[Kind] = []
+    match kind:
+        case ModelKind() if tag_of(kind) is not None:
+            inside = [tagless(kind)]
+        case StructureKind():
+            inside = [item.kind for item in kind.fields.values()]
+        case UnionKind():
+            inside = [*kind.members]
+        case TupleKind():
+            inside = [*kind.items]
+        case ListKind() | DictKind():
+            inside = [kind.item]
+        case ConstrainedKind():
+            inside = [kind.inner]
+    for each in inside:
+        _describe(each, seen)
 
 
 def is_secret(kind: Kind, path: tuple[str, ...]) -> bool:

@@ -27,7 +27,7 @@ from jobkit.values.choices import LiteralKind, UnionKind
 from jobkit.values.containers import DictKind, ListKind, TupleKind
 from jobkit.values.scalars import Scalar
 from jobkit.values.structures import ConstrainedKind, ModelKind, StructureKind
-from jobkit.values.types import fields_of
+from jobkit.values.types import fields_of, struct_defaults
 
 #: What a value is that was refused: its errors are in ``Reading.errors``.
 REFUSED: Any = type("REFUSED", (), {"__repr__": lambda self: "REFUSED", "__slots__": ()})()
@@ -265,10 +265,7 @@ class Reading:
         """The default of a path begins at the root, too."""
         if not hasattr(kind, "__struct_fields__"):
             return {}
-        import msgspec
-
-        defaults = {item.name: item.default for item in msgspec.structs.fields(kind)}
-        default = defaults[name]
+        default = struct_defaults(kind)[name]()
         return {name: self._root / default} if isinstance(default, Path) else {}
 
 

@@ -14,6 +14,7 @@ from jobkit.values.base import Kind
 from jobkit.values.choices import UnionKind
 from jobkit.values.containers import DictKind, ListKind, TupleKind
 from jobkit.values.structures import ConstrainedKind, ModelKind, StructureKind
+from jobkit.values.types import struct_defaults
 
 _Schema = dict[str, Any]
 
@@ -169,18 +170,15 @@ def _defaults(kind: StructureKind) -> dict[str, Any]:
     """The defaults that a file could spell out, as plain values; those of secrets are not told."""
     if not hasattr(kind.type, "__struct_fields__"):
         return {}
-    import msgspec
-
+    defaults = struct_defaults(kind.type)
     found: dict[str, Any] = {}
-    for item in msgspec.structs.fields(kind.type):
-        inner = kind.fields[item.encode_name].kind
-        if item.required or inner.secret:
+    for key, item in kind.fields.items():
+        if item.kind.secret or item.name not in defaults:
             continue
         try:
-            value = item.default if item.default is not msgspec.NODEFAULT else item.default_factory()
-            plain = to_plain(inner.plain(value)) if value is not None else None
-        except Exception:  # a default of the plugin's own making, which then is not told
+            value = defaults[item.name]()
+            if value is not None:
+                found[key] = to_plain(item.kind.plain(value))
+        except Exception:  # the plugin makes it, or its type is not what it says: then it is not told
             continue
-        if plain is not None:
-            found[item.encode_name] = plain
     return found

@@ -5,7 +5,7 @@ Everything here is safe to show: secrets and variables are ``***``.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -18,7 +18,6 @@ from jobkit.redaction import MASK, redact
 from jobkit.retry import Retry
 
 if TYPE_CHECKING:
-    from jobkit.config.plugin_tables import PluginTables
     from jobkit.config.settings import Config
     from jobkit.expect import Expect
     from jobkit.job import JobSpec
@@ -56,10 +55,10 @@ class Stack:
 # -- keys -------------------------------------------------------------------------------------------------
 
 
-def stacks_of(tree: Setting, tables: PluginTables | None = None) -> Iterator[Stack]:
+def stacks_of(tree: Setting, hides: Callable[[Sequence[str]], bool] | None = None) -> Iterator[Stack]:
     """Every key of jobkit's own tables, then every option of jobs and plugins that somebody set.
 
-    *tables* know what plugins declared as secret.
+    *hides* knows what plugins declared as secret, by its path.
     """
     for table, keys in KEYS.items():
         for key in keys.values():
@@ -70,7 +69,7 @@ def stacks_of(tree: Setting, tables: PluginTables | None = None) -> Iterator[Sta
         found = tree.at((table,))
         for name, part in (found.parts or {} if found is not None else {}).items():
             for path, stack in _table_stacks((table, name), part):
-                yield _hidden(stack) if tables is not None and tables.hides(path) else stack
+                yield _hidden(stack) if hides is not None and hides(path) else stack
 
 
 def _table_stacks(at: tuple[str, str], table: Setting) -> Iterator[tuple[tuple[str, ...], Stack]]:

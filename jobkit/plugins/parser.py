@@ -8,11 +8,11 @@ from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jobkit.config.plugin_declared import Declared, PluginOption
+from jobkit.config.plugin_declared import Declared, PluginOption, described
 from jobkit.exceptions import PluginError
 from jobkit.plugins.flags import JOBKIT_FLAGS
 from jobkit.sanitising import bounded, safe_text
-from jobkit.values.types import fields_of, kind_for
+from jobkit.values.types import kind_for
 
 if TYPE_CHECKING:
     from jobkit.plugins.registry import PluginInfo
@@ -106,7 +106,7 @@ class Parser:
             what = f"{method}({shown}): an array_like struct has no keys"
             raise self._wrong("JK740", what, "leave array_like out")
         try:
-            return fields_of(struct)
+            return described(struct)
         except TypeError as error:
             hint = "use types that TOML can write: text, numbers, dates, lists, tables, other structs"
             raise self._wrong("JK740", f"{method}({shown}): {safe_text(error, 300)}", hint) from None

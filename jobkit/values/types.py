@@ -65,6 +65,23 @@ def fields_of(struct: type) -> StructureKind:
     return _Reading().structure(struct)
 
 
+def struct_defaults(struct: Any) -> dict[str, Callable[[], Any]]:
+    """What makes the default of each field of a msgspec struct that has one, by the name of the field.
+
+    ``msgspec.structs.fields`` would evaluate all annotations, and with names that are imported for type
+    checkers only, or once the module is forgotten, it could not.
+    """
+    import msgspec
+
+    found: dict[str, Any] = {}
+    given = struct.__struct_defaults__
+    for name, default in zip(struct.__struct_fields__[-len(given) :] if given else (), given, strict=True):
+        if default is not msgspec.NODEFAULT:  # a keyword without a default may stand between others
+            factory = type(default).__module__.startswith("msgspec") and hasattr(default, "factory")
+            found[name] = default.factory if factory else lambda default=default: default
+    return found
+
+
 def is_plain_value(annotation: Any) -> bool:
     """Whether nothing but a value can be meant: ``int``, ``list[str]``, an enumeration; not a class.
 
@@ -195,13 +212,12 @@ class _Reading:
 
     def structure(self, kind: Any) -> StructureKind:
         """The fields of a msgspec struct, whatever tag it has."""
-        import msgspec
-
         structure = self._started(kind)
         hints = self._hints(kind)
-        for item in msgspec.structs.fields(kind):
-            inner = self._field_kind(kind, item.name, hints.get(item.name, item.type))
-            structure.add(Field(item.name, item.encode_name, inner, item.required))
+        defaults = struct_defaults(kind)
+        for name, key in zip(kind.__struct_fields__, kind.__struct_encode_fields__, strict=True):
+            inner = self._field_kind(kind, name, hints[name])
+            structure.add(Field(name, key, inner, name not in defaults))
         return structure
 
     def _dataclass(self, kind: Any) -> Kind:

@@ -33,6 +33,14 @@ class Unknown(msgspec.Struct):
     value: Missing = None  # type: ignore[name-defined]  # noqa: F821
 
 
+class Tagged(msgspec.Struct, tag=True):
+    number: complex = 1j
+
+
+class Holder(msgspec.Struct):
+    one: list[Tagged | Table] = []
+
+
 class Rows(msgspec.Struct, array_like=True):
     value: int = 0
 
@@ -66,6 +74,12 @@ WRONG: dict[str, tuple[Callable[[Any], None], str, str, str]] = {
         lambda parser: parser.table(Complex),
         "JK740",
         "table(Complex): field 'number' of Complex: values of complex cannot be written in TOML",
+        "use types that TOML can write",
+    ),
+    "a field of a nested struct": (
+        lambda parser: parser.table(Holder),
+        "JK740",
+        "table(Holder): field 'number' of Tagged: values of complex cannot be written in TOML",
         "use types that TOML can write",
     ),
     "a name": (
