@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable
 from datetime import timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import msgspec
 
@@ -21,11 +21,14 @@ NAME: Final = "sqlite"
 
 
 class SqliteSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """``[plugins.sqlite]``: *url* is the database of the project's own data, ``""`` for none;
-    *busy_timeout* how long a statement waits while others write."""
+    """The database of the project's own data: the service ``db``."""
 
-    url: str = ""
-    busy_timeout: timedelta = timedelta(seconds=30)
+    url: Annotated[
+        str, msgspec.Meta(description="where it lies, as `sqlite:///data/shop.db`; empty for none")
+    ] = ""
+    busy_timeout: Annotated[
+        timedelta, msgspec.Meta(description="how long a statement waits while others write")
+    ] = timedelta(seconds=30)
 
     def __post_init__(self) -> None:
         if self.url:

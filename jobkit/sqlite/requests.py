@@ -5,9 +5,9 @@ from __future__ import annotations
 import sqlite3
 import threading
 import time
-from collections.abc import Callable
 from typing import Any, Final, Literal
 
+from jobkit.sqlite.statements import Work
 from jobkit.stores.sqlite.waiting import ThreadWaiting, Waiting
 
 Kind = Literal["alone", "begin", "inside", "commit", "rollback"]
@@ -51,7 +51,7 @@ class Request:
 
     def __init__(
         self,
-        work: Callable[[sqlite3.Connection], Any],
+        work: Work,
         waiting: Waiting,
         *,
         kind: Kind = "alone",

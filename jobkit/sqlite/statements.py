@@ -14,6 +14,7 @@ Parameters: TypeAlias = Sequence[Any] | Mapping[str, Any]
 
 _IGNORED: Final = re.compile(r"(?:\s+|--[^\n]*(?:\n|\Z)|/\*.*?(?:\*/|\Z))+", re.DOTALL)
 _WORD: Final = re.compile(r"[a-zA-Z]+")
+_CHANGES: Final = re.compile(r"\s*(?:insert|update|delete|replace)\b", re.IGNORECASE)
 _CONTROLS: Final = frozenset({"begin", "commit", "end", "release", "rollback", "savepoint"})
 
 
@@ -30,13 +31,15 @@ class Result:
 class Work:
     """Something to do with a connection, in the thread that owns it; *sql* is for errors.
 
-    *alone* says what has to be around it where no transaction is: nothing, for a single statement is whole
-    by itself, or a transaction of its own.
+    Where no transaction is open it gets one of its own if it is not whole by itself (*in_transaction*); with
+    *may_share* that may be one with others like it. It may be called again after a rollback: it changes
+    nothing but the database.
     """
 
     call: Callable[[sqlite3.Connection], Any]
     sql: str
     in_transaction: bool = False
+    may_share: bool = False
 
     def __call__(self, connection: sqlite3.Connection) -> Any:
         try:
@@ -45,6 +48,10 @@ class Work:
             if self.sql:
                 error.add_note(f"in the statement: {shown(self.sql)}")
             raise
+
+
+NO_WORK: Final = Work(lambda connection: None, "")
+"""For a request that only begins or ends a transaction."""
 
 
 def execute(sql: str, parameters: Parameters) -> Work:
@@ -58,7 +65,7 @@ def execute(sql: str, parameters: Parameters) -> Work:
             pass
         return Result(cursor.rowcount, cursor.lastrowid)
 
-    return Work(call, text)
+    return Work(call, text, may_share=_changes_rows(text))
 
 
 def execute_many(sql: str, rows: Iterable[Parameters]) -> Work:
@@ -69,7 +76,7 @@ def execute_many(sql: str, rows: Iterable[Parameters]) -> Work:
         cursor = connection.executemany(text, many)
         return Result(cursor.rowcount if many else 0, cursor.lastrowid)
 
-    return Work(call, text, in_transaction=True)
+    return Work(call, text, in_transaction=True, may_share=True)
 
 
 def fetch(sql: str, parameters: Parameters, take: Callable[[sqlite3.Cursor], Any]) -> Work:
@@ -133,6 +140,11 @@ def statement(sql: str) -> str:
             "execute them one by one, in a transaction if they belong together; script() takes several",
         )
     return sql
+
+
+def _changes_rows(sql: str) -> bool:
+    """Whether it certainly is no VACUUM or PRAGMA, which are nothing for transactions."""
+    return _CHANGES.match(sql) is not None
 
 
 def _text(sql: object) -> str:

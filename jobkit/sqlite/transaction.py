@@ -11,7 +11,7 @@ import logging
 import sqlite3
 from contextvars import ContextVar
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Self
 
 import anyio
 
@@ -20,14 +20,12 @@ from jobkit.sqlite import errors
 from jobkit.sqlite.callers import Caller, caller, expect_task, expect_thread, place
 from jobkit.sqlite.file import DatabaseFile
 from jobkit.sqlite.requests import Kind, Request, Turn
-from jobkit.sqlite.statements import Work
+from jobkit.sqlite.statements import NO_WORK, Work
 from jobkit.sqlite.surface import AsyncStatements, SyncStatements
 from jobkit.stores.sqlite.waiting import ThreadWaiting, Waiting, waiting_here
 
 #: The transactions that were entered here and not left, of all databases, the outermost first.
 _entered: ContextVar[tuple[_Entered, ...]] = ContextVar("jobkit_sqlite_transactions", default=())
-
-_NOTHING: Final = Work(lambda connection: None, "")
 
 
 class _Entered:
@@ -58,7 +56,7 @@ class _Entered:
         self._owner = caller()
         if outer is None:
             self._turn = Turn(place(self._file.location.root))
-            return Request(_NOTHING, waiting, kind="begin", turn=self._turn)
+            return Request(NO_WORK, waiting, kind="begin", turn=self._turn)
         self._turn = outer._turn
         self._savepoint = f"inner_{len(_entered.get())}"
         return Request(_control(f"SAVEPOINT {self._savepoint}"), waiting, kind="inside", turn=self._turn)
@@ -86,7 +84,7 @@ class _Entered:
                 names.insert(0, f"ROLLBACK TO {self._savepoint}")
             return Request(_control(*names), waiting, kind="inside", turn=self._turn)
         kind: Kind = "commit" if keep else "rollback"
-        return Request(_NOTHING, waiting, kind=kind, turn=self._turn)
+        return Request(NO_WORK, waiting, kind=kind, turn=self._turn)
 
     def __del__(self) -> None:
         if self._open and not self._savepoint and self._turn is not None:

@@ -1,6 +1,7 @@
 """The one thread that writes, and whose turn it is.
 
 While a transaction is open its statements are executed, and whoever else wants to write waits in line.
+Single statements that come at once share a transaction: fifty tasks wait for the disk once.
 Nobody waits for ever: after *patience* seconds in line a request fails, and says which transaction it
 waited for. Requests may be handed in from any thread; the thread itself holds the only connection that
 writes, so that the order in which they come is the order in which they are done.
@@ -14,14 +15,18 @@ import sqlite3
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Final, TypeVar
 
 from jobkit.sqlite import errors
 from jobkit.sqlite.location import DatabaseLocation
 from jobkit.sqlite.requests import NOBODY, Request, Turn
+from jobkit.sqlite.statements import NO_WORK
 
 T = TypeVar("T")
+
+MOST_AT_ONCE: Final = 500
+"""Statements in one transaction: others, in this process and in others, want their turn."""
 
 # SQLite's own wait grows to a tenth of a second, and a process that looks so seldom never finds the
 # short gap between two commits of a busy one.
@@ -63,7 +68,7 @@ class Writer:
     def let_go(self, turn: Turn) -> None:
         """Roll back a transaction that nobody holds any more. From any thread, a finaliser too."""
         # Without the lock, which the very thread that is interrupted by a finaliser may hold.
-        self._inbox.put(Request(_nothing, NOBODY, kind="rollback", turn=turn))
+        self._inbox.put(Request(NO_WORK, NOBODY, kind="rollback", turn=turn))
 
     def close(self) -> None:
         """Do what was handed in, roll back what was not committed, and end. Waits for that."""
@@ -133,6 +138,50 @@ class Writer:
             self._line.popleft().fail(error)
 
     def _serve(self, request: Request) -> None:
+        batch = [request, *self._others_like(request)]
+        if len(batch) == 1 or not self._together(batch):
+            for each in batch:
+                self._serve_alone(each)
+
+    def _others_like(self, request: Request) -> Iterator[Request]:
+        """Those that come next and may share a transaction with *request*, as long as there is no other."""
+        if self._turn is not None or not _may_share(request):
+            return
+        for _ in range(MOST_AT_ONCE - 1):
+            if not self._line:
+                try:
+                    received = self._inbox.get_nowait()
+                except queue.Empty:
+                    return
+                if received is None:
+                    self._ended = True
+                    return
+                self._line.append(received)
+            if not _may_share(self._line[0]):
+                return
+            yield self._line.popleft()
+
+    def _together(self, batch: list[Request]) -> bool:
+        """Do all of *batch* in one transaction, which flushes the disk once. False: none of it was done."""
+        connection = self._connection
+        try:
+            self._check()
+            self._patiently(batch[0], lambda: connection.execute("BEGIN IMMEDIATE"))
+            for request in batch:
+                if not request.abandoned:
+                    request.result = request.perform(connection)
+            connection.execute("COMMIT")
+        except Exception:
+            # What was wrong with one of them is found when each is done alone, and told to that one.
+            return False
+        finally:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+        for request in batch:
+            request.done()
+        return True
+
+    def _serve_alone(self, request: Request) -> None:
         try:
             request.result = self._perform(request)
         except sqlite3.Error as error:
@@ -168,7 +217,7 @@ class Writer:
         """A statement that is whole by itself, or a few in a transaction of their own."""
         connection = self._connection
         try:
-            if not getattr(request.work, "in_transaction", False):
+            if not request.work.in_transaction:
                 return self._patiently(request, lambda: request.perform(connection))
             self._patiently(request, lambda: connection.execute("BEGIN IMMEDIATE"))
             result = request.perform(connection)
@@ -234,5 +283,5 @@ class Writer:
                 request.fail(error)
 
 
-def _nothing(connection: sqlite3.Connection) -> None:
-    """Ending a transaction is all."""
+def _may_share(request: Request) -> bool:
+    return request.kind == "alone" and request.work.may_share

@@ -190,20 +190,52 @@ async def from_outside(call: Callable[[], Awaitable[object]]) -> None:
 
 async def test_others_wait_in_line(db: Database) -> None:
     """Statements of other tasks come after the transaction, in the order in which they were asked for."""
-    order: list[str] = []
+    left: list[bool] = []
 
     async def other(name: str) -> None:
         await db.execute(INSERT, (name, 1))
-        order.append(name)
+        assert left
 
     async with anyio.create_task_group() as tasks, db.transaction() as tx:
         await tx.execute(INSERT, ("a", 1))
-        for name in "bcd":
+        for name in "dcb":
             in_no_transaction(tasks, other, name)
             await anyio.lowlevel.checkpoint()
         await tx.execute(INSERT, ("z", 1))
-        order.append("left")
-    assert order == ["left", "b", "c", "d"]
+        left.append(True)
+    in_order = await db.fetch_all("select name from accounts order by rowid")
+    assert [row["name"] for row in in_order] == ["a", "z", "d", "c", "b"]
+
+
+async def test_those_who_wait_together_fail_alone(db: Database) -> None:
+    """Statements that come at once share a commit; what is wrong with one takes nothing from the others."""
+    outcomes: dict[str, str] = {}
+
+    async def one(key: str, sql: str, *values: object) -> None:
+        with anyio.CancelScope() as scope:
+            cancels[key] = scope
+            try:
+                outcomes[key] = str((await db.execute(sql, values)).rowcount)
+            except sqlite3.IntegrityError as error:
+                outcomes[key] = str(error)
+
+    cancels: dict[str, anyio.CancelScope] = {}
+    async with anyio.create_task_group() as tasks, db.transaction() as tx:  # they wait in line behind it
+        await tx.execute(INSERT, ("taken", 1))
+        for number in range(20):
+            in_no_transaction(tasks, one, f"{number}", INSERT, f"{number}", number)
+        in_no_transaction(tasks, one, "wrong", INSERT, "taken", 2)
+        in_no_transaction(tasks, one, "gone", INSERT, "gone", 2)
+        in_no_transaction(tasks, one, "vacuum", "vacuum")
+        in_no_transaction(tasks, one, "many", "update accounts set cents = 0 where cents < 5")
+        await anyio.wait_all_tasks_blocked()
+        cancels["gone"].cancel()
+        await anyio.wait_all_tasks_blocked()
+    assert outcomes.pop("wrong") == "UNIQUE constraint failed: accounts.name"
+    assert outcomes.pop("vacuum") == "-1"
+    assert outcomes.pop("many") in {"6", "5", "4", "3", "2", "1"}  # trio starts tasks in any order
+    assert outcomes == {str(number): "1" for number in range(20)}
+    assert await names(db) == sorted([*outcomes, "taken"])
 
 
 async def test_nobody_waits_for_ever(db: Database) -> None:
@@ -423,7 +455,7 @@ TRANSFER = st.tuples(
     st.sampled_from(NAMES),
     st.sampled_from(NAMES),
     st.integers(1, 50),
-    st.sampled_from(["commit", "raise", "cancel", "inner raise", "slow"]),
+    st.sampled_from(["commit", "raise", "cancel", "inner raise", "slow", "single", "single wrong"]),
 )
 
 
@@ -469,6 +501,18 @@ async def _bank(path: Path, tasks: list[list[tuple[str, str, int, str]]], seed: 
             expected[source] -= cents
             expected[target] += cents
 
+    async def single(db: Database, source: str, target: str, cents: int, how: str) -> None:
+        """One statement, which shares its commit with whatever comes at once."""
+        wrong = "null" if how == "single wrong" else "cents"
+        sql = f"update accounts set cents = {wrong} + (name = ?) * ? - (name = ?) * ?"
+        try:
+            await db.execute(sql, (target, cents, source, cents))
+        except sqlite3.IntegrityError:
+            assert how == "single wrong"
+        else:
+            expected[source] -= cents
+            expected[target] += cents
+
     def in_thread(db: Database, source: str, target: str, cents: int, how: str) -> None:
         with db.sync.transaction() as tx:
             tx.execute("update accounts set cents = cents - ? where name = ?", (cents, source))
@@ -480,7 +524,9 @@ async def _bank(path: Path, tasks: list[list[tuple[str, str, int, str]]], seed: 
         for source, target, cents, how in transfers:
             await pause()
             try:
-                if number % 3 == 2:
+                if how.startswith("single"):
+                    await single(db, source, target, cents, how)
+                elif number % 3 == 2:
                     await anyio.to_thread.run_sync(in_thread, db, source, target, cents, how)
                     expected[source] -= cents
                     expected[target] += cents
