@@ -25,11 +25,16 @@ _PLAIN = frozenset({str, int, float, bool})
 
 @dataclass(frozen=True, slots=True)
 class RunFailure:
-    """The exception that ended a run: qualified class name, message, the user's frames."""
+    """The exception that ended a run: qualified class name, message, the user's frames.
+
+    For an error of jobkit itself *code* and *help* say more; a run's JSON leaves them out.
+    """
 
     type: str
     message: str
     traceback: str | None = None
+    code: str | None = None
+    help: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +192,9 @@ def to_plain(value: Any) -> Any:
         return format_duration(value)
     if isinstance(value, PurePath):
         return str(value)
-    if isinstance(value, TickSpan | Progress | RunFailure | LogLine):
+    if isinstance(value, RunFailure):
+        return {"type": value.type, "message": value.message, "traceback": value.traceback}
+    if isinstance(value, TickSpan | Progress | LogLine):
         return {item.name: to_plain(getattr(value, item.name)) for item in fields(value)}
     if isinstance(value, Mapping):
         return {str(key): to_plain(item) for key, item in value.items()}

@@ -124,7 +124,11 @@ class _Words:
 
     def failure(self, error: BaseException) -> RunFailure:
         counted = _leaf(error)
-        return RunFailure(type_name(counted), self._plain(counted), format_traceback(error, self.redactor))
+        trace = format_traceback(error, self.redactor)
+        if not isinstance(counted, JobkitError):
+            return RunFailure(type_name(counted), self._plain(counted), trace)
+        code, help = (self._optional(getattr(counted, name, None)) for name in ("code", "help"))
+        return RunFailure(type_name(counted), self._plain(counted), trace, code, help)
 
     def message(self, error: BaseException) -> str:
         """``ValueError: what it says``, ``what it says (JK402)``; several errors of a group in a row."""
@@ -137,6 +141,9 @@ class _Words:
     def overrun(self, message: str, where: StackSummary | None) -> RunFailure:
         text = format_place(where or StackSummary(), f"TimeoutError: {message}", self.redactor)
         return RunFailure("TimeoutError", message, text)
+
+    def _optional(self, text: object) -> str | None:
+        return self.text(text) if isinstance(text, str) and text else None
 
     def _plain(self, error: BaseException) -> str:
         if isinstance(error, BaseExceptionGroup):

@@ -94,7 +94,13 @@ def decode(text: str) -> dict[str, Any]:
 
 
 def clean_failure(error: RunFailure) -> RunFailure:
-    return RunFailure(clean_text(error.type), clean_text(error.message), optional_text(error.traceback))
+    return RunFailure(
+        clean_text(error.type),
+        clean_text(error.message),
+        optional_text(error.traceback),
+        optional_text(error.code),
+        optional_text(error.help),
+    )
 
 
 def encode_failure(error: RunFailure | None) -> str | None:

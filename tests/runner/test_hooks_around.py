@@ -279,6 +279,26 @@ async def test_wrappers_see_that_the_job_was_stopped(runner: MakeRunner, plugins
     assert plugins.told == []
 
 
+async def test_wrappers_see_that_a_job_was_stopped_that_would_not_be(
+    runner: MakeRunner, plugins: Plugins
+) -> None:
+    """What it returned too late does not count, here neither."""
+    story = Story()
+
+    async def goes_on(ctx: JobContext) -> JobResult:
+        try:
+            await anyio.sleep_forever()
+        except anyio.get_cancelled_exc_class():
+            return JobResult.success("too late")
+
+    plugins.add("p", jobkit_run_context=wrapping(story, "awaited"))
+    record = await run_of(runner, plugins, goes_on, timeout=SOON)
+    assert record.status is RunStatus.TIMED_OUT
+    [error] = story.errors
+    assert isinstance(error, RunCancelled)
+    assert str(error) == record.message
+
+
 @pytest.mark.parametrize("kind", ["plain", "awaited"])
 @pytest.mark.parametrize("job", [failing, raises_in_thread])
 async def test_wrappers_cannot_swallow_the_jobs_exception(

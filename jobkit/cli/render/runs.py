@@ -79,13 +79,24 @@ def failure_block(run: RunRecord, terminal: Terminal, *, root: Path | None = Non
 
 def _failure(error: RunFailure, terminal: Terminal, root: Path | None) -> list[str]:
     if error.traceback:
-        return traceback_lines(error.traceback, terminal, root=root)
+        return [*traceback_lines(error.traceback, terminal, root=root), *_advice(error, terminal)]
     label = terminal.style("E", "error")
     first, *rest = _message_lines(error.message) or [""]
     return [
         f"{label}   {terminal.style(f'{error.type}: {first}', 'bad')}",
         *(f"{label}   {line}" for line in rest),
+        *_advice(error, terminal),
     ]
+
+
+def _advice(error: RunFailure, terminal: Terminal) -> list[str]:
+    """What an error of jobkit itself says about mending it."""
+    first, *rest = _message_lines(error.help) if error.help else [""]
+    lines = [f"{terminal.style('help:', 'accent')} {first}"] if first else []
+    lines += [f"      {line}" for line in rest]
+    if error.code:
+        lines.append(terminal.style(f"more: jobkit explain {safe_text(error.code, 20)}", "dim"))
+    return lines
 
 
 def summary(

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import asdict, fields
 from datetime import datetime, timedelta
 from pathlib import Path
 from types import FunctionType
@@ -163,6 +163,8 @@ def verdict_message(verdict: Verdict) -> dict[str, Any]:
     """How the attempt ended."""
     outcome = verdict.outcome
     plain = {item.name: to_plain(getattr(outcome, item.name)) for item in fields(outcome)}
+    plain["error"] = None if outcome.error is None else asdict(outcome.error)
+    plain["cleanup_errors"] = [asdict(error) for error in outcome.cleanup_errors]
     return {"verdict": plain, "retry": verdict.retry}
 
 

@@ -33,7 +33,10 @@ _FULL: dict[str, Any] = {
     "data": {"sent": [1, 2, 3]},
     "reason": "expectation",
     "error": RunFailure("smtplib.SMTPException", "refused", "Traceback …"),
-    "cleanup_errors": (RunFailure("OSError", "closing"), RunFailure("KeyError", "'x'", "Traceback …")),
+    "cleanup_errors": (
+        RunFailure("OSError", "closing"),
+        RunFailure("KeyError", "'x'", "Traceback …", "JK101", "mend it"),
+    ),
 }
 
 
