@@ -220,7 +220,7 @@ def jobkit_schedule_kinds(config: Config) -> Iterable[ScheduleKind]:
 def jobkit_store(url: str, config: Config) -> Store | None:
     """Open run stores of another kind.
 
-    Called: when the run store is wanted.
+    Called: when the run store is wanted; its kinds ``sqlite`` and ``memory`` stay jobkit's own.
     Returns: a store for *url*, not opened yet, or None if its scheme is not the plugin's. Where
         ``config.read_only`` is true the store must not change anything.
     Verb: first.

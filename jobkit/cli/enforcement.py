@@ -31,14 +31,12 @@ def observers(project: Project, now: datetime) -> list[JobkitError]:
     """
     import anyio
 
-    from jobkit.stores.opening import store_of
-
     aware = [spec for spec in project.jobs.values() if _asks(spec)]
     if not aware:
         return []
 
     async def look() -> list[JobkitError]:
-        store = store_of(project.config, read_only=True)
+        store = project.open_store(read_only=True)
         if not (await store.schema()).applied:
             return []
         async with store:

@@ -31,6 +31,7 @@ def loaded(
     from jobkit.config import find_root
     from jobkit.project import Project
 
+    session.let_go()
     options = session.options
     strict = options.strict and not lenient
     session.output.root = find_root(Path(options.directory or "."))

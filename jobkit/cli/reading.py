@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from jobkit.cli.exit_codes import ExitCode
+from jobkit.cli.stores import open_store, with_plugins
 from jobkit.exceptions import StoreError
 from jobkit.records import RunRecord
 from jobkit.statuses import RunStatus
-from jobkit.stores.opening import store_of
 
 if TYPE_CHECKING:
     from jobkit.cli.session import Session
@@ -62,11 +62,15 @@ class History:
         return run
 
 
-def configuration(session: Session) -> Config:
-    """The configuration of the project around here; collects nothing. ConfigError."""
+def configuration(session: Session, *, store: bool = True) -> Config:
+    """The configuration of the project around here; collects nothing. ConfigError.
+
+    Where the *store* is of a plugin's kind, the plugins are loaded.
+    """
     from jobkit.config import load_config
 
-    return load_config(project_root(session), env=session.options.env)
+    config = load_config(project_root(session), env=session.options.env)
+    return with_plugins(session, config) if store else config
 
 
 def project_root(session: Session) -> Path:
@@ -93,7 +97,7 @@ async def _opened_for_reading(stack: AsyncExitStack, config: Config) -> History 
     from jobkit.runner.leases import settle_dead
 
     try:
-        store = await stack.enter_async_context(store_of(config, read_only=True))
+        store = await stack.enter_async_context(open_store(config, read_only=True))
         lost = await settle_dead(store)
     except StoreError:
         await stack.aclose()
@@ -116,7 +120,7 @@ async def _settled(config: Config) -> bool:
 async def _opened_for_writing(stack: AsyncExitStack, config: Config) -> History:
     from jobkit.runner.leases import settle_dead
 
-    store = await stack.enter_async_context(store_of(config))
+    store = await stack.enter_async_context(open_store(config))
     return History(store, await settle_dead(store))
 
 

@@ -13,6 +13,7 @@ from jobkit.exceptions import JobkitError
 
 if TYPE_CHECKING:
     from jobkit.clock import Clock
+    from jobkit.project import Project
 
 
 @dataclass(slots=True)
@@ -22,6 +23,8 @@ class Session:
     options: GlobalOptions
     output: Output
     given_clock: Clock | None = field(default=None)
+    #: Projects whose plugins were loaded for their store; closed when the command ends, or loads one itself.
+    prepared: list[Project] = field(default_factory=list)
 
     @property
     def clock(self) -> Clock:
@@ -31,6 +34,11 @@ class Session:
 
             self.given_clock = SystemClock()
         return self.given_clock
+
+    def let_go(self) -> None:
+        """Close what was prepared."""
+        while self.prepared:
+            self.prepared.pop().close()
 
 
 def conduct(session: Session, verb: Callable[[], int | None], *, empty: object = None) -> int:
@@ -43,6 +51,8 @@ def conduct(session: Session, verb: Callable[[], int | None], *, empty: object =
         code = int(verb() or ExitCode.OK)
     except (KeyboardInterrupt, Exception, BaseExceptionGroup) as error:
         code = fail(output, error)
+    finally:
+        session.let_go()
     output.finish(empty)
     return code
 

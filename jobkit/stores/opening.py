@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from jobkit.config import Config
     from jobkit.stores.base import Store
 
+#: The kinds of stores that are jobkit's own.
+SCHEMES: Final = ("memory", "sqlite")
 SQLITE_SWITCHES: Final = ("allow-network-fs",)
 _EXAMPLE: Final = "sqlite:///.jobkit/jobkit.db"
 

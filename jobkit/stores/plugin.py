@@ -10,16 +10,15 @@ if TYPE_CHECKING:
     from jobkit.config import Config
     from jobkit.stores.base import Store
 
-_SCHEMES = ("memory", "sqlite")
-
-
 class StoresPlugin:
     """Opens run stores in memory and in SQLite files."""
 
-    @hookimpl(trylast=True)
+    # Commands that only read the history open these kinds without loading plugins: a plugin that took one of
+    # them over would show some commands another store than others.
+    @hookimpl(tryfirst=True)
     def jobkit_store(self, url: str, config: Config) -> Store | None:
-        if url.partition(":")[0].lower() not in _SCHEMES:
-            return None
-        from jobkit.stores.opening import store_of
+        from jobkit.stores.opening import SCHEMES, store_of
 
+        if url.partition(":")[0].lower() not in SCHEMES:
+            return None
         return store_of(config, read_only=config.read_only)

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from jobkit.cli.doctor.finding import Finding, State, fail, from_error, ok, warn
+from jobkit.cli.stores import open_store
 from jobkit.exceptions import StoreError
-from jobkit.stores.opening import store_of
 
 if TYPE_CHECKING:
     from jobkit.config import Config
@@ -27,7 +27,7 @@ _SKEW = timedelta(minutes=10)
 async def look_at_store(config: Config, now: datetime) -> AsyncIterator[Finding]:
     """All checks of the store that *config* names; it is read, and not even made."""
     try:
-        store = store_of(config, read_only=True)
+        store = open_store(config, read_only=True)
         schema = await store.schema()
     except StoreError as error:
         yield from_error("store", error, config.root)

@@ -18,12 +18,12 @@ from jobkit.cli.render.header import header, place
 from jobkit.cli.render.text import count
 from jobkit.cli.render.times import full_moment
 from jobkit.cli.session import Session
+from jobkit.cli.stores import open_store
 from jobkit.config import Config
 from jobkit.durations import format_duration
 from jobkit.exceptions import UsageError
 from jobkit.records import to_plain
 from jobkit.sanitising import escape_controls
-from jobkit.stores.opening import store_of
 
 if TYPE_CHECKING:
     from jobkit.stores.base import SchemaStatus, Store
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 def status(session: Session) -> None:
     """Say where the store is and whether its tables are current."""
     config = configuration(session)
-    schema, store = _ask(store_of(config), upgrade=False)
+    schema, store = _ask(open_store(config), upgrade=False)
     _answer(session, config, schema, store)
 
 
@@ -41,7 +41,7 @@ def status(session: Session) -> None:
 def upgrade(session: Session) -> None:
     """Apply the migrations that wait; doing it twice changes nothing."""
     config = configuration(session)
-    schema, store = _ask(store_of(config), upgrade=True)
+    schema, store = _ask(open_store(config), upgrade=True)
     _answer(session, config, schema, store)
 
 
@@ -63,7 +63,7 @@ def prune(session: Session, before: str | None, dry_run: bool) -> None:
     zone = ZoneInfo(config.scheduler.timezone)
     retention = config.scheduler.retention
     limit = parse_instant(before, now, zone) if before else now - retention
-    store = store_of(config)
+    store = open_store(config)
     number = anyio.run(_count_old if dry_run else _delete_old, store, limit)
     session.output.answer({"store": store.url, "before": to_plain(limit), "runs": number, "dry_run": dry_run})
     verb_form = "would delete" if dry_run else "deleted"

@@ -27,7 +27,6 @@ from jobkit.cli.standing import why, why_enabled
 from jobkit.exceptions import StoreError
 from jobkit.project import Project
 from jobkit.records import RunRecord
-from jobkit.stores.opening import store_of
 
 #: How many runs the small picture shows: of few jobs on wide terminals, on narrow ones, of very many jobs.
 _RUNS, _FEWER_RUNS, _FEWEST_RUNS = 20, 12, 7
@@ -97,7 +96,7 @@ def command(
 
 def _address(project: Project) -> str:
     try:
-        return store_of(project.config).url
+        return project.open_store().url
     except StoreError:
         return "no store"  # reading it has said why
 

@@ -98,7 +98,7 @@ def command(session: Session, **given: Any) -> int:
         check_debugging(session.output.json, given["at_once"], given["timeout"])
     parameters = parse_parameters(given["parameters"])
     names = selection.names or ()
-    config = configuration(session)
+    config = configuration(session, store=False)
     reporter = _reporter(session, config)
     with (
         logging_runs(session, config, reporter),
