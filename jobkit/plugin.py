@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from jobkit.plugins.values import RunRequest as RunRequest
     from jobkit.plugins.values import Skip as Skip
     from jobkit.project import loaded_project as loaded_project
+    from jobkit.registration import at_line as at_line
     from jobkit.sanitising import safe_text as safe_text
     from jobkit.schedules.base import Schedule as Schedule
     from jobkit.schedules.base import ScheduleKind as ScheduleKind
@@ -45,6 +46,7 @@ _HOMES = {
     "Skip": "plugins.values",
     "Store": "stores.base",
     "Terminal": "plugins.terminal",
+    "at_line": "registration",
     "loaded_project": "project",
     "safe_text": "sanitising",
 }
