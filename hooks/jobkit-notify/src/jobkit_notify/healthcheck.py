@@ -55,7 +55,7 @@ _SUFFIX = {
 
 
 class HealthcheckTable(msgspec.Struct, frozen=True, kw_only=True):
-    """``[plugins.healthcheck]``: *base* is for every job that *jobs*, *extensions* and *tags* select."""
+    """``[plugins.healthcheck]``: the check of every job that ``jobs``, ``extensions`` and ``tags`` select."""
 
     base: Secret | None = None
     jobs: list[str] = msgspec.field(default_factory=list)

@@ -149,7 +149,8 @@ async def _talk(stream: ByteStream, url: Url, method: str, headers: Mapping[str,
     fields |= {"Content-Length": str(len(body))}
     if url.authorization is not None:
         fields["Authorization"] = url.authorization
-    fields |= headers
+    given = {name.lower() for name in headers}
+    fields = {name: value for name, value in fields.items() if name.lower() not in given} | {**headers}
     request = h11.Request(method=method, target=url.target, headers=list(fields.items()))
     sent = connection.send(request) or b""
     sent += connection.send(h11.Data(data=body)) or b""

@@ -63,6 +63,16 @@ async def test_a_request_arrives_whole(receiver: Receiver) -> None:
     assert answer.ok
 
 
+async def test_a_header_is_sent_once(receiver: Receiver) -> None:
+    """What the caller says stands in the place of what the URL says, however it is written."""
+    url = Url.parse(f"http://user:password@127.0.0.1:{receiver.port}/")
+    await send(url, allow_private=True)
+    await send(url, headers={"authorization": "Bearer x", "USER-AGENT": "other"}, allow_private=True)
+    assert receiver.received[0].headers["authorization"] == "Basic dXNlcjpwYXNzd29yZA=="
+    assert receiver.received[1].headers["authorization"] == "Bearer x"
+    assert receiver.received[1].headers["user-agent"] == "other"
+
+
 async def test_an_answer_is_read(receiver: Receiver) -> None:
     """Status, headers in lower case, body up to a limit."""
     receiver.usual = Reply(503, {"Retry-After": "7"}, b"y" * (LARGEST_ANSWER + 5))
