@@ -115,7 +115,7 @@ class Delivery:
         async with anyio.create_task_group() as tasks:
             for worker in self._workers:
                 tasks.start_soon(worker.serve, name=f"jobkit {worker.sink.label}")
-            await self._watch()
+            await (self._watch() if self._workers else anyio.sleep_forever())
 
     async def once(self) -> DeliveryReport:
         """Make one attempt for each sink, within its timeout, with what waits for it; then leave the rest.

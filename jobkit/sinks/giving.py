@@ -46,7 +46,11 @@ class Giver:
             asked = await self._calls.make("accepts", run, seconds=seconds)
             if asked.error is not None:
                 return Given("failed", asked.error)
-            if not asked.value:
+            try:
+                wanted = bool(asked.value)
+            except Exception as error:  # an object of somebody's own, which has no truth
+                return Given("failed", error)
+            if not wanted:
                 return Given("refused")
         told = await self._calls.make("emit", run, seconds=seconds)
         if told.error is None:

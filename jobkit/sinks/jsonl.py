@@ -8,7 +8,7 @@ import stat
 import sys
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import msgspec
 
@@ -24,9 +24,9 @@ NAME: Final = "jsonl"
 
 
 class JsonlSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """``[plugins.jsonl]``: the file that a line is appended to for each finished run, none by default."""
+    """A file that a line of JSON is appended to for each finished run."""
 
-    path: Path | None = None
+    path: Annotated[Path, msgspec.Meta(description="the file, from the project's root on")] | None = None
 
 
 class JsonlPlugin:

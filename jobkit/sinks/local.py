@@ -80,7 +80,10 @@ class LocalFeed:
         while True:
             self._woken = anyio.Event()
             while self._waiting:
-                await self._give(giver, self._waiting[0])
+                try:
+                    await self._give(giver, self._waiting[0])
+                except Exception as error:  # a mistake of ours, which must not end what goes on around it
+                    self._around.reports.failed(self.sink.plugin, self.sink.label, error)
                 self._waiting.popleft()
             if self._closing:
                 return

@@ -110,7 +110,7 @@ class OutboxWorker:
         self._due = None if wait is None else loop_time + wait
         if self._settlement.suspended_until is not None and len(self._memory.probed) >= MOST_IN_A_ROW:
             # Nothing that is added now could change anything: a busy project must not ask all the time.
-            await anyio.sleep(max(wait or 0, 0))
+            await anyio.sleep(self._pace.poll if wait is None else wait)
             return
         with anyio.move_on_after(self._pace.poll if wait is None else min(wait, self._pace.poll)):
             await self._woken.wait()
@@ -141,7 +141,9 @@ class OutboxWorker:
 
     async def _turn(self, giver: Giver, *, eager: bool) -> Turn:
         if not eager and not await self._worthwhile():
-            return Turn(wait=self._until_due())
+            # What was due, and is gone, was delivered or removed by somebody else.
+            left = None if self._due is None else self._due - anyio.current_time()
+            return Turn(wait=None if left is None or left <= 0 else left)
         lease = await self._holder.take()
         if lease is None:
             return Turn(wait=self._pace.poll, elsewhere=True)
@@ -158,9 +160,6 @@ class OutboxWorker:
         due = self._due is not None and self._due <= anyio.current_time()
         after = self._memory.seen if self._due is not None and not due else 0
         return bool(await self._store.outbox(self.sink.name, after=after, limit=1))
-
-    def _until_due(self) -> float | None:
-        return None if self._due is None else max(self._due - anyio.current_time(), 0.0)
 
     async def _under(self, lease: SinkLease, giver: Giver, *, eager: bool) -> Turn:
         turn = Turn(wait=self._pace.poll)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import anyio
 import pytest
@@ -12,6 +13,7 @@ from jobkit.processes import ProcessIdentity
 from jobkit.records import RunRecord
 from jobkit.sinks.base import Sink
 from jobkit.stores.base import Store
+from jobkit.stores.outbox import OutboxVerdict
 from tests.sinks.conftest import (
     PATIENCE,
     QUICK,
@@ -434,3 +436,81 @@ async def test_it_registers_again_and_again(memory: Store, serving: Delivering) 
     async with serving(memory, Server()) as it:
         [before] = await memory.sinks()
         await eventually(lambda: bool(it.states) and it.states[0].seen_at > before.seen_at)
+
+
+async def test_waiting_costs_little(
+    memory: Store, serving: Delivering, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was to be tried again, and was delivered by another process meanwhile, is not looked for all the
+    time."""
+    asked = 0
+    outbox = memory.outbox
+
+    async def counting(*arguments: Any, **options: Any) -> Any:
+        nonlocal asked
+        asked += 1
+        return await outbox(*arguments, **options)
+
+    server = Server()
+    server.bad[1] = ValueError("bad")
+    async with serving(memory, server, pace=replace(QUICK, poll=10.0, first=0.05, most=0.05)):
+        await finish(memory, "a")
+        with anyio.fail_after(PATIENCE):
+            while not (state := await settled(memory, waiting=1)).failures or state.owner is not None:
+                await anyio.sleep(0.002)
+        lease = await memory.take_sink("server", ProcessIdentity.current(), timedelta(seconds=10))
+        assert lease is not None
+        [entry] = await outbox("server")
+        gone = OutboxVerdict(entry.id, "delivered")
+        assert await memory.settle_outbox(lease, [gone], failures=0, suspended_until=None, error=None)
+        await memory.release_sink(lease)
+        monkeypatch.setattr(memory, "outbox", counting)
+        await anyio.sleep(0.3)
+    assert 0 < asked < 10
+
+
+async def test_an_answer_without_truth_is_a_failure(memory: Store, serving: Delivering, hooks: Hooks) -> None:
+    """``accepts`` may return an object that cannot be asked whether it is true."""
+
+    class Untrue:
+        def __bool__(self) -> bool:
+            raise ValueError("which of them?")
+
+    class Vague(Server):
+        answers: list[Any] = [Untrue(), True]
+
+        def accepts(self, run: RunRecord) -> Any:
+            return self.answers.pop(0)
+
+    server = Vague()
+    async with serving(memory, server) as it:
+        it.finished(await finish(memory))
+        assert await server.until_given(1) == [1]
+    assert hooks.errors == ["which of them?"]
+
+
+async def test_what_happens_to_a_sink_is_logged(
+    memory: Store, serving: Delivering, caplog: pytest.LogCaptureFixture
+) -> None:
+    """That it is suspended once and resumed, which failures count, and what is given up."""
+    caplog.set_level("INFO", logger="jobkit")
+    server = Server()
+    server.down = True
+    async with serving(memory, server) as it:
+        it.finished(await finish(memory, "a"))
+        await server.until(lambda: len(server.asked) >= 4)
+        server.down = False
+        await server.until_given(1)
+        server.bad[2] = ValueError("bad")
+        server.bad[3] = Sink.Reject("never")
+        for job in ("b", "c", "d"):
+            it.finished(await finish(memory, job))
+        await server.until_given(2)
+        await settled(memory, waiting=1, dead=1)
+    lines = [record.getMessage().split(" until=")[0].split(" not_before=")[0] for record in caplog.records]
+    assert lines.count('sink.suspended sink=server error="ConnectionRefusedError: the server is down"') == 1
+    assert any(line.startswith("sink.resumed sink=server failures=") for line in lines)
+    assert any(line.startswith("sink.failed sink=server job=b run=") for line in lines)
+    [letter] = [line for line in lines if line.startswith("sink.dead_letter")]
+    assert "job=c" in letter
+    assert letter.endswith("number=3 reason=rejected error=never")
