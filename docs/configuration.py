@@ -11,11 +11,16 @@ from pathlib import Path
 from typing import Any
 
 from jobkit.cli.render.toml_text import toml_text
+from jobkit.config.plugin_schema import TableKey, keys_of, summary_of
 from jobkit.config.schema import KEYS, SETTINGS, Key
 from jobkit.expect import Expect
 from jobkit.options import OPTIONS, Option
+from jobkit.plugins.parser import Parsers
+from jobkit.plugins.registry import PluginRegistry
+from jobkit.project_plugins import builtin_plugins
 from jobkit.records import to_plain
 from jobkit.retry import Retry
+from jobkit.values.structures import StructureKind
 
 DOCS = Path(__file__).parent
 PAGE = DOCS / "reference" / "configuration.md"
@@ -71,7 +76,8 @@ In the file of overrides an entry also says who changed it, when and why: `chang
 
 ## [plugins.NAME]
 
-One table for each plugin, checked by the plugin.
+One table for each plugin, checked by the plugin: see [Configure plugins](../how-to/configure-plugins.md).
+`jobkit config schema` prints the tables of those that a project has. These belong to jobkit itself:
 """
 
 
@@ -88,7 +94,22 @@ def render() -> str:
     parts.append(
         AFTER_JOBS.format(retry=_names(retry), expect=_names([item.name for item in fields(Expect)]))
     )
+    for name, declared in _builtin_tables().items():
+        summary = summary_of(declared).rstrip(".")
+        parts.append(f"### [plugins.{name}]\n\n{summary}.\n")
+        rows = [_plugin_key(key) for key in keys_of(declared)]
+        parts.append(_rows(["key", "type", "default", "meaning"], rows))
     return "\n".join(parts)
+
+
+def _builtin_tables() -> dict[str, StructureKind]:
+    """The tables of jobkit's own plugins, by name."""
+    registry, parsers = PluginRegistry(strict=True), Parsers()
+    for builtin in builtin_plugins():
+        registry.register(builtin.load(), builtin.name, source="built-in")
+    registry.hooks.addoption(parsers.of)
+    declared = {name: parser.declared.table for name, parser in parsers.items()}
+    return {name: table for name, table in sorted(declared.items()) if table is not None}
 
 
 def _rows(titles: list[str], rows: list[list[str]]) -> str:
@@ -98,6 +119,11 @@ def _rows(titles: list[str], rows: list[list[str]]) -> str:
 
 def _key(key: Key) -> list[str]:
     return [f"`{key.name}`", key.shape.type, key.default_text or _default(key.default), key.summary]
+
+
+def _plugin_key(key: TableKey) -> list[str]:
+    default = "required" if key.required else _default(key.default)
+    return [f"`{key.name}`", key.type, default, key.summary]
 
 
 def _option(option: Option) -> list[str]:

@@ -64,7 +64,7 @@ def equip(
     registry.trace = choice.trace
     with HookFiles(config, finder, remember=remember) as files:
         load_plugins(
-            registry, config, choice, builtins=_builtins(), import_file=files.load, remember=remember
+            registry, config, choice, builtins=builtin_plugins(), import_file=files.load, remember=remember
         )
     parsers = Parsers()
     registry.hooks.addoption(parsers.of)
@@ -83,7 +83,8 @@ def equip(
     return Equipment(accepted, registry, tuple(files.warnings))
 
 
-def _builtins() -> Iterator[Builtin]:
+def builtin_plugins() -> Iterator[Builtin]:
+    """The plugins of jobkit itself; none is imported yet."""
     for name, place, essential in _OWN:
         module, _, attribute = place.partition(":")
         yield Builtin(name, lambda m=module, a=attribute: getattr(import_module(m), a), essential)  # type: ignore[misc]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import msgspec
 
@@ -21,9 +21,9 @@ _LONGEST = 200
 
 
 class ConsoleSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """``[plugins.console]``: whether each finished run is told on standard error."""
+    """One line on standard error for each finished run."""
 
-    enabled: bool = False
+    enabled: Annotated[bool, msgspec.Meta(description="whether it is written")] = False
 
 
 class ConsolePlugin:

@@ -21,7 +21,7 @@ NAME: Final = "sqlite"
 
 
 class SqliteSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """The database of the project's own data: the service ``db``."""
+    """The database of the project's own data, which is then the service `db`."""
 
     url: Annotated[
         str, msgspec.Meta(description="where it lies, as `sqlite:///data/shop.db`; empty for none")
