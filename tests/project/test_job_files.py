@@ -21,7 +21,8 @@ def jobkit_collect_file(path, extension, config):
     if path.suffix != ".sql":
         return None
     text = path.read_text()
-    options = dict(pair.split("=", 1) for pair in text.partition("\\n")[0].removeprefix("-- ").split(";") if "=" in pair)
+    said = text.partition("\\n")[0].removeprefix("-- ").split(";")
+    options = dict(pair.split("=", 1) for pair in said if "=" in pair)
     submit_job(partial(run, text), name=path.stem, description="SQL", **options)
     return True
 """

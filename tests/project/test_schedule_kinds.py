@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from jobkit.plugins.sources import PluginChoice
 from jobkit.exceptions import ScheduleError
+from jobkit.plugins.sources import PluginChoice
 from tests.project.conftest import Folder, codes
 
 TIDE = """
@@ -78,7 +78,7 @@ def test_a_kind_that_fails_is_the_error_of_its_job(folder: Folder, text: str, wh
     given = repr(text)
     folder.job("one", f"schedule={given}" if where == "code" else "")
     with (folder.root / "extensions/web/jobs/one.py").open("a") as file:
-        file.write("\\n@submit_job\\nasync def other(ctx): ...\\n".encode().decode("unicode_escape"))
+        file.write("\n@submit_job\nasync def other(ctx): ...\n")
     if where == "configuration":
         folder.write("jobkit.toml", f"[jobs.one]\nschedule = {given}\n")
     project = folder.load()
