@@ -15,6 +15,8 @@ from jobkit.sqlite.writer import Writer
 from jobkit.stores.sqlite.connection import connect
 
 _PAUSE: Final = 0.01
+_LONGEST_WAIT: Final = 24 * 3600.0
+"""SQLite counts milliseconds in 32 bits."""
 
 
 class DatabaseFile:
@@ -101,7 +103,7 @@ class DatabaseFile:
             raise self.location.refused(error) from error
 
     def _connect_writer(self) -> sqlite3.Connection:
-        connection = connect(self.location, "rw", timeout=self._patience)
+        connection = connect(self.location, "rw", timeout=min(self._patience, _LONGEST_WAIT))
         try:
             self._use_journal(connection)
             connection.execute("PRAGMA synchronous = FULL")
@@ -132,8 +134,9 @@ class DatabaseFile:
 
     def _connect_reader(self) -> sqlite3.Connection:
         # Opened for writing it can replay the journal of a killed process, and leaves no files behind.
-        connection = connect(self.location, "rw", timeout=self._patience)
+        connection = connect(self.location, "rw", timeout=min(self._patience, _LONGEST_WAIT))
         connection.execute("PRAGMA query_only = ON")
+        connection.execute("PRAGMA foreign_keys = ON")  # who asks gets one answer from all connections
         connection.execute("PRAGMA trusted_schema = OFF")
         connection.row_factory = sqlite3.Row
         return connection
