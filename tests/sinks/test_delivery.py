@@ -456,7 +456,7 @@ async def test_waiting_costs_little(
     async with serving(memory, server, pace=replace(QUICK, poll=10.0, first=0.05, most=0.05)):
         await finish(memory, "a")
         with anyio.fail_after(PATIENCE):
-            while not (state := await settled(memory, waiting=1)).failures or state.owner is not None:
+            while not (state := await settled(memory, waiting=1)).failures or state.owner:  # noqa: ASYNC110
                 await anyio.sleep(0.002)
         lease = await memory.take_sink("server", ProcessIdentity.current(), timedelta(seconds=10))
         assert lease is not None
