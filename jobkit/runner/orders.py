@@ -37,9 +37,7 @@ class Limit:
         return f"it did not end within {format_duration(self.timeout)}"
 
     def postpone(self, seconds: float, latest: Limit | None) -> None:
-        """Let it be later by *seconds*, though not beyond *latest*. The deadline of a parent stays."""
-        if self.timeout is None:
-            return
+        """Let it be later by *seconds*, though not beyond *latest*, the deadline of a parent."""
         if latest is not None:
             seconds = max(0.0, min(seconds, latest.monotonic - self.monotonic))
         self.monotonic += seconds

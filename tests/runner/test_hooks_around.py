@@ -247,6 +247,42 @@ async def test_wrappers_see_the_jobs_exception(
     assert plugins.told == []
 
 
+class Raising:
+    """A wrapper of both kinds that raises what it is given once more."""
+
+    def __exit__(self, kind: Any, error: BaseException, trace: Any) -> None:
+        raise error
+
+    async def __aexit__(self, kind: Any, error: BaseException, trace: Any) -> None:
+        raise error
+
+
+class RaisingPlainly(Raising):
+    """The plain kind."""
+
+    def __enter__(self) -> None: ...
+
+
+class RaisingLater(Raising):
+    """The asynchronous kind."""
+
+    async def __aenter__(self) -> None: ...
+
+
+@pytest.mark.parametrize("kind", [RaisingPlainly, RaisingLater])
+@pytest.mark.parametrize("job", [failing, raises_in_thread])
+async def test_frames_of_wrappers_are_no_part_of_the_jobs_traceback(
+    runner: MakeRunner, plugins: Plugins, kind: type[Any], job: Any
+) -> None:
+    """However they hand the exception on, and that is no fault."""
+    plugins.add("p", jobkit_run_context=lambda run: kind())
+    record = await run_of(runner, plugins, job)
+    assert record.error is not None
+    assert record.error.traceback is not None
+    assert record.error.traceback.count("File ") == 1
+    assert plugins.told == []
+
+
 async def test_wrappers_see_a_broken_expectation_and_a_service_that_does_not_open(
     runner: MakeRunner, plugins: Plugins, provide: Provide
 ) -> None:
@@ -286,10 +322,9 @@ async def test_wrappers_see_that_a_job_was_stopped_that_would_not_be(
     story = Story()
 
     async def goes_on(ctx: JobContext) -> JobResult:
-        try:
+        with suppress(anyio.get_cancelled_exc_class()):
             await anyio.sleep_forever()
-        except anyio.get_cancelled_exc_class():
-            return JobResult.success("too late")
+        return JobResult.success("too late")
 
     plugins.add("p", jobkit_run_context=wrapping(story, "awaited"))
     record = await run_of(runner, plugins, goes_on, timeout=SOON)
@@ -484,16 +519,25 @@ async def test_a_job_is_timed_out_inside_of_wrappers(
     assert story.events == ["awaited in", "plain in", "plain out", "awaited out"]
 
 
+@pytest.mark.parametrize(
+    ("own", "before"),
+    [
+        (timedelta(seconds=50), timedelta(seconds=20)),
+        (timedelta(seconds=90), timedelta(0)),
+        (None, timedelta(0)),
+    ],
+)
 async def test_a_child_does_not_outlive_its_parent_because_of_wrappers(
-    runner: MakeRunner, plugins: Plugins
+    runner: MakeRunner, plugins: Plugins, own: timedelta | None, before: timedelta
 ) -> None:
-    """The deadline that it inherits stays where it is."""
+    """Its own limit moves, though not beyond the deadline of its parent."""
     deadlines: list[Any] = []
+    clock = HandClock()
 
     @asynccontextmanager
     async def wrapper(run: Run) -> AsyncIterator[None]:
         if run.record.parent is not None:
-            await anyio.sleep(0.01)
+            clock.take(30)
         yield
 
     async def child(ctx: JobContext) -> None:
@@ -504,10 +548,11 @@ async def test_a_child_does_not_outlive_its_parent_because_of_wrappers(
         await ctx.run_job(child)
 
     plugins.add("slow", jobkit_run_context=wrapper)
-    specs = [spec_of(parent, timeout=timedelta(seconds=5)), spec_of(child, timeout=timedelta(seconds=5))]
-    async with runner(*specs, hooks=plugins.hooks) as here:
-        await here.run(specs[0])
-    assert deadlines[0] == deadlines[1]
+    specs = [spec_of(parent, timeout=timedelta(seconds=100)), spec_of(child, timeout=own)]
+    async with runner(*specs, hooks=plugins.hooks, clock=clock) as here:
+        assert (await here.run(specs[0])).status is RunStatus.SUCCEEDED
+    # The wall clock goes on meanwhile.
+    assert abs(deadlines[0] - deadlines[1] - before) < timedelta(seconds=5)
 
 
 # -- stopping -----------------------------------------------------------------------------------------
