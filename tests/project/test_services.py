@@ -61,7 +61,7 @@ def test_an_extensions_own_shadows_for_its_jobs(folder: Folder) -> None:
     folder.job("one", arguments="ctx, db")
     folder.job("two", arguments="ctx, db", extension="mail")
     project = folder.load()
-    found = {name: [*project.graph.plan(job)][0].provider for name, job in project.jobs.items()}
+    found = {name: next(iter(project.graph.plan(job))).provider for name, job in project.jobs.items()}
     assert {name: (item.source, item.extension) for name, item in found.items()} == {
         "one": ("web.hooks", "web"),
         "two": ("policy", None),
@@ -115,11 +115,8 @@ def test_a_missing_service_of_a_service(folder: Folder) -> None:
 
 def test_an_ambiguous_service(folder: Folder) -> None:
     """The candidates, and how to choose one."""
-    folder.hook(
-        DATABASE.replace(
-            "return [", 'return [ServiceSpec(open_database, name="replica", provides=Database), '
-        )
-    )
+    replica = 'return [ServiceSpec(open_database, name="replica", provides=Database), '
+    folder.hook(DATABASE.replace("return [", replica))
     folder.write(
         "extensions/web/jobs/one.py",
         """
