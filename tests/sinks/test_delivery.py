@@ -226,7 +226,7 @@ async def test_rejected_is_given_up_at_once(store: Store, serving: Delivering) -
 
 async def test_what_is_too_old_is_given_up(memory: Store, serving: Delivering, hooks: Hooks) -> None:
     """Untried for ``max_age``: a dead letter with what was said last; what is younger goes on."""
-    server = Server(max_age=timedelta(seconds=0.15))
+    server = Server(max_age=timedelta(seconds=0.4))
     server.down = True
     async with serving(memory, server) as it:
         it.finished(await finish(memory))
@@ -358,13 +358,13 @@ async def test_a_long_emit_keeps_the_lease(memory: Store, serving: Delivering) -
 
     async def emit(run: RunRecord) -> None:
         server.asked.append(run.number or 0)
-        await anyio.sleep(0.3)
+        await anyio.sleep(0.6)
         server.given.append(run.number or 0)
         server.tell()
 
     server.emit = emit  # type: ignore[method-assign]
     other = replace(ProcessIdentity.current(), host="elsewhere")
-    async with serving(memory, server, lease=timedelta(seconds=0.1)):
+    async with serving(memory, server, lease=timedelta(seconds=0.4)):
         await finish(memory)
         while not server.given:
             assert (

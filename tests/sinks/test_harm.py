@@ -212,15 +212,17 @@ async def test_a_sink_whose_own_task_dies_is_opened_again(
 
         async def __aexit__(self, *details: object) -> None:
             self.tasks.cancel_scope.cancel()
-            await self.tasks.__aexit__(None, None, None)
-            self.closed += 1
+            try:
+                await self.tasks.__aexit__(None, None, None)
+            finally:
+                await super().__aexit__()
 
     server = Grouped()
     async with serving(memory, server) as it:
         it.finished(await finish(memory))
         await server.until_given(1)
         broken.set()
-        await anyio.sleep(0.01)
+        await server.until(lambda: server.closed == 1)
         it.finished(await finish(memory))
         assert await server.until_given(2) == [1, 2]
     assert server.opened == 2
