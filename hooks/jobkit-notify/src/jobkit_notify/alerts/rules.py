@@ -22,7 +22,7 @@ _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,31}://\S+")
 
 
 class Rule(msgspec.Struct, frozen=True, kw_only=True):
-    """``[plugins.alerts.rules.NAME]``: who is told of what, by which URLs of apprise, and how often of one job."""
+    """``[plugins.alerts.rules.NAME]``: who is told of what, by which URLs of apprise, how often."""
 
     to: list[Secret]
     on: list[Event] = msgspec.field(default_factory=lambda: ["failed", "timed_out", "lost", "recovered"])
