@@ -135,8 +135,12 @@ class DatabaseFile:
     def _connect_reader(self) -> sqlite3.Connection:
         # Opened for writing it can replay the journal of a killed process, and leaves no files behind.
         connection = connect(self.location, "rw", timeout=min(self._patience, _LONGEST_WAIT))
-        connection.execute("PRAGMA query_only = ON")
-        connection.execute("PRAGMA foreign_keys = ON")  # who asks gets one answer from all connections
-        connection.execute("PRAGMA trusted_schema = OFF")
+        try:
+            connection.execute("PRAGMA query_only = ON")
+            connection.execute("PRAGMA foreign_keys = ON")  # who asks gets one answer from all connections
+            connection.execute("PRAGMA trusted_schema = OFF")
+        except BaseException:
+            connection.close()
+            raise
         connection.row_factory = sqlite3.Row
         return connection
