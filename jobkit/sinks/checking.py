@@ -11,6 +11,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Protocol
 
 from jobkit.exceptions import PluginError
+from jobkit.plugins.guards import is_ours_to_pass
 from jobkit.sanitising import bounded, repr_of
 from jobkit.sinks.base import Sink
 
@@ -64,7 +65,9 @@ def checked_sinks(provided: Sequence[Provided[Any]], reports: Reports) -> tuple[
             if other is not None:
                 raise _twice(sink, other)
             sinks[sink.name] = sink
-        except (Exception, SystemExit) as error:  # reading a member ran a stranger's code
+        except BaseException as error:  # reading a member ran a stranger's code
+            if is_ours_to_pass(error):
+                raise
             reports.failed(given.plugin, HOOK, error)
     return tuple(sinks.values())
 

@@ -65,16 +65,19 @@ class JsonlSink:
 
     def _append(self, line: bytes) -> None:
         # Opening a pipe that nobody reads would wait for a reader.
-        flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | getattr(os, "O_NONBLOCK", 0)
-        descriptor = os.open(self.path, flags, 0o600)
+        descriptor = os.open(
+            self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT | getattr(os, "O_NONBLOCK", 0), 0o600
+        )
         try:
             status = os.fstat(descriptor)
             if not stat.S_ISREG(status.st_mode):
                 raise self._refused("it is not a file")
             _lock(descriptor)
             status = os.fstat(descriptor)
-            if status.st_size and os.pread(descriptor, 1, status.st_size - 1) != b"\n":
-                line = b"\n" + line  # a full disk, or a crash, has left half a line
+            if status.st_size:
+                os.lseek(descriptor, -1, os.SEEK_END)
+                if os.read(descriptor, 1) != b"\n":
+                    line = b"\n" + line  # a full disk, or a crash, has left half a line
             written = os.write(descriptor, line)
         finally:
             os.close(descriptor)

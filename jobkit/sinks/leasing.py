@@ -42,16 +42,13 @@ class Leaseholder:
         while True:
             await anyio.sleep(seconds * RENEWED_AFTER)
             asked = anyio.current_time()
-            try:
-                renewed = await self._store.take_sink(
-                    self._name, self._identity, self._duration, dead=_is_dead
-                )
-            except StoreError:
-                # As long as it has not run out, it is ours whether or not the store answers now.
-                if anyio.current_time() < ends:
+            # As long as it has not run out it is ours, whether or not the store answers now.
+            with anyio.move_on_after(ends - asked) as answered:
+                try:
+                    renewed = await self.take()
+                except StoreError:
                     continue
-                renewed = None
-            if renewed is None or renewed.fence != lease.fence:
+            if answered.cancelled_caught or renewed is None or renewed.fence != lease.fence:
                 lost.cancel()
                 return
             ends = asked + seconds

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from jobkit.sinks.checking import CheckedSink
 
 #: Closing has this many seconds at most, whatever the sink's timeout is: a process is waiting to end.
-LONGEST_CLOSING = 5.0
+LONGEST_CLOSING = 3.0
 
 
 class Session:

@@ -9,6 +9,7 @@ from typing import Any
 import anyio
 import pytest
 
+from jobkit.exceptions import StoreUnavailable
 from jobkit.processes import ProcessIdentity
 from jobkit.records import RunRecord
 from jobkit.sinks.base import Sink
@@ -514,3 +515,61 @@ async def test_what_happens_to_a_sink_is_logged(
     [letter] = [line for line in lines if line.startswith("sink.dead_letter")]
     assert "job=c" in letter
     assert letter.endswith("number=3 reason=rejected error=never")
+
+
+@pytest.mark.parametrize("method", ["settle_outbox", "outbox", "take_sink", "sinks", "run"])
+async def test_a_store_that_is_away_delays_and_repeats_nothing(
+    memory: Store, serving: Delivering, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    """What was delivered meanwhile is written down when the store is back, and not delivered again."""
+    right = getattr(memory, method)
+    away = anyio.Event()
+    times = 0
+
+    async def failing(*arguments: Any, **options: Any) -> Any:
+        nonlocal times
+        times += 1
+        if times >= 5:
+            away.set()
+            monkeypatch.setattr(memory, method, right)
+        raise StoreUnavailable("it does not answer")
+
+    server = Server()
+    async with serving(memory, server) as it:
+        await settled(memory)
+        monkeypatch.setattr(memory, method, failing)
+        for job in "aab":
+            it.finished(await finish(memory, job))
+        with anyio.fail_after(PATIENCE):
+            await away.wait()
+        await server.until_given(3)
+        await settled(memory)
+    assert sorted(server.given) == [1, 2, 3]
+
+
+async def test_a_lease_that_cannot_be_renewed_ends(
+    memory: Store, serving: Delivering, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once it has run out another process may deliver: this one stops in the middle."""
+    server = Server()
+    stopped = anyio.Event()
+
+    async def emit(run: RunRecord) -> None:
+        server.asked.append(run.number or 0)
+
+        async def hanging(*arguments: Any, **options: Any) -> Any:
+            await anyio.sleep_forever()
+
+        monkeypatch.setattr(memory, "take_sink", hanging)
+        try:
+            await anyio.sleep(5)
+        finally:
+            stopped.set()
+
+    server.timeout = 10.0
+    server.emit = emit  # type: ignore[method-assign]
+    async with serving(memory, server, lease=timedelta(seconds=0.2)):
+        await finish(memory)
+        with anyio.fail_after(3):
+            await stopped.wait()
+    assert server.asked == [1]
