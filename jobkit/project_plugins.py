@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from jobkit.collection.plugged import absent_plugins
 from jobkit.exceptions import JobkitError
 from jobkit.plugins.failures import NonsenseError
+from jobkit.plugins.guards import is_ours_to_pass
 from jobkit.plugins.loading import load_plugins
 from jobkit.plugins.registry import PluginRegistry
 from jobkit.plugins.sources import Builtin, PluginChoice
@@ -95,7 +96,9 @@ def clean_up(config: Config, registry: PluginRegistry) -> None:
     for callback in config.cleanups.take():
         try:
             callback()
-        except (Exception, SystemExit) as error:
+        except BaseException as error:
+            if is_ours_to_pass(error):
+                raise
             registry.hooks.failed(_owner(callback, registry), "cleanup", error)
 
 

@@ -75,7 +75,7 @@ class RunContext:
             try:
                 wrapper.enter_plainly()
                 entered.append(wrapper)
-            except (Exception, SystemExit) as error:
+            except (Exception, SystemExit, BaseExceptionGroup) as error:
                 self.failed(wrapper.item, error)
         self._at_work = None
         raised: BaseException | None = None
@@ -109,7 +109,7 @@ class RunContext:
             timeout = RULES[_HOOK].timeout
             with anyio.move_on_after(timeout) as scope:
                 manager = await manager
-            if scope.cancelled_caught:
+            if scope.cancel_called:
                 raise TimeoutError(f"it did not end within {timeout:g} s")
         if manager is None:
             return None

@@ -203,7 +203,7 @@ class Dispatch:
         except BaseException as error:
             self.trace(item, began, type(error).__name__)
             raise
-        if scope.cancelled_caught:
+        if scope.cancel_called:  # whether or not the plugin has let the cancellation through
             self.trace(item, began, "timeout")
             raise TimeoutError(f"it did not end within {timeout:g} s")
         self.trace(item, began, "awaited")

@@ -11,9 +11,6 @@ import anyio
 from jobkit.plugins.failures import NonsenseError
 from jobkit.sanitising import bounded, repr_of
 
-#: What a plugin may raise without harming anybody else. KeyboardInterrupt and cancellation pass.
-CAUGHT = (Exception, SystemExit, BaseExceptionGroup, GeneratorExit)
-
 
 def is_ours_to_pass(error: BaseException) -> bool:
     """Whether *error* ends more than the plugin that it came from."""
@@ -64,5 +61,7 @@ def refuse_awaitable(answer: Any) -> None:
 
 
 def wrong(answer: Any, expected: str) -> NonsenseError:
-    """The error for an *answer* that is not what was *expected*."""
+    """The error for an *answer* that is not what was *expected*; a coroutine is closed, so nobody is warned."""
+    if inspect.iscoroutine(answer):
+        answer.close()
     return NonsenseError(f"it gave {bounded(repr_of(answer), 80)}, and {expected} is expected")

@@ -13,6 +13,7 @@ import pluggy
 from jobkit import hookspecs
 from jobkit.exceptions import PluginError
 from jobkit.plugins.failures import definition_of, place_of
+from jobkit.plugins.guards import is_ours_to_pass
 from jobkit.plugins.implementations import Implementation, faults_of, hooks_of, implementations_in
 from jobkit.sanitising import safe_text
 
@@ -136,7 +137,9 @@ class PluginRegistry:
                 info.path, info.line = _home(info.plugin)
             faults = faults_of(info.plugin, of_extension=info.extension is not None)
             info.hooks = hooks_of(info.plugin)
-        except (Exception, SystemExit) as error:
+        except BaseException as error:
+            if is_ours_to_pass(error):
+                raise
             path, line = place_of(error)
             what = f"it cannot be read: {type(error).__name__}: {safe_text(error, 500)}"
             faults = [PluginError(what, code="JK701", path=path, line=line)]

@@ -22,6 +22,9 @@ T = TypeVar("T")
 #: What is told of a failure; called with the error.
 Failed = Callable[[BaseException], object]
 
+#: What ends nobody but the plugin.
+_CAUGHT = (Exception, SystemExit, BaseExceptionGroup)
+
 #: So many different failures of one kind are told.
 _MOST_TOLD = 1000
 
@@ -111,7 +114,7 @@ class _Guard:
             return question()
         except ScheduleError:
             raise
-        except (Exception, SystemExit) as error:
+        except _CAUGHT as error:
             why = self._tell(error)
             raise refused(
                 "JK315",
@@ -124,7 +127,7 @@ class _Guard:
         """Whether *kind* wants *text*; False if it cannot be asked."""
         try:
             return kind.accepts(text)
-        except (Exception, SystemExit) as error:
+        except _CAUGHT as error:
             self._tell(error)
             return False
 
