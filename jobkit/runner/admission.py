@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from jobkit.exceptions import RunRefused
 from jobkit.plugins.values import Defer, RunRequest
 from jobkit.records import format_instant
+from jobkit.redaction import Redactor
 from jobkit.sanitising import safe_text
 
 if TYPE_CHECKING:
@@ -43,22 +44,31 @@ async def admit(hooks: Hooks | None, request: Request) -> None:
     )
     objection = await admission(hooks, asked)
     if objection is not None:
-        raise _refusal(request.spec.name, objection)
+        raise _refusal(request, objection)
 
 
-def _refusal(job: str, objection: Provided[Skip | Defer]) -> RunRefused:
-    plugin, value = safe_text(objection.plugin, 200), objection.value
-    reason = safe_text(value.reason, _LONGEST_REASON)
+def _refusal(request: Request, objection: Provided[Skip | Defer]) -> RunRefused:
+    plugin, answer, job = safe_text(objection.plugin, 200), objection.value, request.spec.name
+    reason = Redactor(request.secrets).show(answer.reason, _LONGEST_REASON)
     why = f": {reason}" if reason else ""
-    if isinstance(value, Defer):
-        until = format_instant(value.until)
+    without = f"--plugin no:{plugin}"
+    if objection.extension is not None:
+        without = f"another name for hooks.py of extension {objection.extension}"
+    if isinstance(answer, Defer):
         return RunRefused(
-            f"plugin {plugin} does not let job {job} run before {until}{why}",
+            f"plugin {plugin} does not let job {job} run before {_instant(answer)}{why}",
             code="JK532",
-            help=f"run it again then, or without the plugin: --plugin no:{plugin}",
+            help=f"run it again then, or without the plugin: {without}",
         )
     return RunRefused(
         f"plugin {plugin} does not let job {job} run{why}",
         code="JK531",
-        help=f"wait until its reason is gone, or leave it out with --plugin no:{plugin}",
+        help=f"wait until its reason is gone, or leave it out with {without}",
     )
+
+
+def _instant(answer: Defer) -> str:
+    try:
+        return format_instant(answer.until)
+    except OverflowError:  # the first or the last day there is, in a zone where it is another one
+        return answer.until.isoformat()

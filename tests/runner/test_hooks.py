@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import anyio
 import pytest
 
-from jobkit import JobContext, JobResult, RunRefused, RunStatus
+from jobkit import JobContext, JobResult, RunRefused, RunStatus, Secret
 from jobkit.plugin import Defer, Run, Skip
 from jobkit.records import RunRecord
 from jobkit.runner.admission import admission
@@ -70,6 +70,29 @@ async def test_a_run_that_is_deferred_is_refused_with_the_instant(
     message = "plugin later does not let job well run before 2030-01-02T03:00:00Z: quota"
     assert refused.value.message == message
     assert not (await memory.runs(RunQuery())).runs
+
+
+async def test_a_refusal_shows_no_secret(runner: MakeRunner, plugins: Plugins) -> None:
+    """Although the plugin sees the parameters as they are."""
+
+    async def pays(ctx: JobContext, *, key: Secret) -> None:
+        """Is not called."""
+
+    plugins.add("loud", jobkit_run_admit=lambda request: Skip("wrong " + request.parameters["key"]))
+    async with runner(hooks=plugins.hooks) as here:
+        with pytest.raises(RunRefused) as refused:
+            await here.run(spec_of(pays), {"key": "correct-horse-battery"})
+    assert refused.value.message == "plugin loud does not let job pays run: wrong ***"
+
+
+@pytest.mark.parametrize("hours", [14, -14])
+async def test_any_instant_can_be_said(runner: MakeRunner, plugins: Plugins, hours: int) -> None:
+    """The ends of the calendar too."""
+    zone = timezone(timedelta(hours=hours))
+    for until in (datetime.max.replace(tzinfo=zone), datetime.min.replace(tzinfo=zone)):
+        plugins.add(f"at {until:%Y}", jobkit_run_admit=lambda request, until=until: Defer(until))
+        with pytest.raises(RunRefused, match=r"before (9999|0001)-"):
+            await run_of(runner, plugins)
 
 
 async def test_without_an_objection_a_run_takes_place(runner: MakeRunner, plugins: Plugins) -> None:
@@ -142,8 +165,9 @@ async def test_an_extension_decides_about_its_own_jobs(runner: MakeRunner, plugi
     plugins.add("shop.hooks", extension="shop", jobkit_run_admit=lambda request: Skip("shop is closed"))
     assert (await run_of(runner, plugins)).status is RunStatus.SUCCEEDED
     plugins.add("tests.hooks", extension="tests", jobkit_run_admit=lambda request: Skip("closed, too"))
-    with pytest.raises(RunRefused, match=r"tests\.hooks"):
+    with pytest.raises(RunRefused, match=r"tests\.hooks") as refused:
         await run_of(runner, plugins)
+    assert "hooks.py of extension tests" in str(refused.value.help)
 
 
 async def test_the_decision_can_be_had_without_a_run(plugins: Plugins) -> None:

@@ -12,8 +12,6 @@ from jobkit.context import RunCancelled
 from jobkit.hookspecs import RULES
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     from jobkit.plugins.around import RunContext
     from jobkit.runner.executors.thread import ThreadCall, Threads
     from jobkit.runner.site import Site
@@ -50,7 +48,6 @@ class AroundCall:
         self._scope = anyio.CancelScope()
         self._returned: object = None
         self._raised: BaseException | None = None
-        self._trace: TracebackType | None = None
         self._ended = 0.0
 
     # -- in the thread ------------------------------------------------------------------------------------
@@ -64,7 +61,7 @@ class AroundCall:
             try:
                 self._returned = job()
             except BaseException as error:  # wrappers are to see it, and it is kept for whoever waits
-                self._raised, self._trace = error, error.__traceback__
+                self._raised = error
             self._ended = self._clock.monotonic()
             self._tell(self._leaving)
             if self._raised is not None:
@@ -103,7 +100,7 @@ class AroundCall:
         if self._state != "leaving":  # it was to stop before the job was called
             return call.outcome()
         if self._raised is not None:
-            raise self._raised.with_traceback(self._trace)
+            raise self._raised
         return self._returned
 
     def _entered(self, seconds: float) -> bool:
