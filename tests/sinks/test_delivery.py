@@ -454,19 +454,19 @@ async def test_waiting_costs_little(
 
     server = Server()
     server.bad[1] = ValueError("bad")
-    async with serving(memory, server, pace=replace(QUICK, poll=10.0, first=0.05, most=0.05)):
+    other = replace(ProcessIdentity.current(), host="elsewhere")
+    async with serving(memory, server, pace=replace(QUICK, poll=0.2, first=0.05, most=0.05)):
         await finish(memory, "a")
+        await server.until(lambda: server.asked == [1])
         with anyio.fail_after(PATIENCE):
-            while not (state := await settled(memory, waiting=1)).failures or state.owner:  # noqa: ASYNC110
+            while (lease := await memory.take_sink("server", other, timedelta(10))) is None:  # noqa: ASYNC110
                 await anyio.sleep(0.002)
-        lease = await memory.take_sink("server", ProcessIdentity.current(), timedelta(seconds=10))
-        assert lease is not None
         [entry] = await outbox("server")
         gone = OutboxVerdict(entry.id, "delivered")
         assert await memory.settle_outbox(lease, [gone], failures=0, suspended_until=None, error=None)
         await memory.release_sink(lease)
         monkeypatch.setattr(memory, "outbox", counting)
-        await anyio.sleep(0.3)
+        await anyio.sleep(0.5)
     assert 0 < asked < 10
 
 
