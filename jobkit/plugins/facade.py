@@ -11,7 +11,6 @@ from jobkit.exceptions import JobkitError
 from jobkit.plugins import checks
 from jobkit.plugins.around import RunContext
 from jobkit.plugins.dispatch import Dispatch
-from jobkit.plugins.values import Defer, Skip
 
 if TYPE_CHECKING:
     import click
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
     from jobkit.plugins.registry import PluginInfo, PluginRegistry
     from jobkit.plugins.sources import PluginChoice
     from jobkit.plugins.terminal import Terminal
-    from jobkit.plugins.values import CollectReport, LogProcessor, Panel, Run, RunRequest
+    from jobkit.plugins.values import CollectReport, Defer, LogProcessor, Panel, Run, RunRequest, Skip
     from jobkit.records import RunRecord
     from jobkit.schedules.base import ScheduleKind
     from jobkit.services import ServiceSpec
@@ -161,6 +160,8 @@ class Hooks:
 
     async def run_admit(self, request: RunRequest) -> Provided[Skip | Defer] | None:
         """``jobkit_run_admit``; what cannot be asked does not agree."""
+        from jobkit.plugins.values import Skip
+
         return await self._dispatch.first_async(
             "jobkit_run_admit",
             {"request": request},
