@@ -12,6 +12,7 @@ from jobkit.exceptions import JobkitError
 from jobkit.plugins.failures import NonsenseError
 from jobkit.plugins.guards import is_ours_to_pass
 from jobkit.plugins.loading import load_plugins
+from jobkit.plugins.log_lines import begin_processing, end_processing
 from jobkit.plugins.registry import PluginRegistry
 from jobkit.plugins.sources import Builtin, PluginChoice
 from jobkit.sinks.builtin import PLUGINS as SINK_PLUGINS
@@ -81,6 +82,7 @@ def equip(
     except BaseException:
         clean_up(accepted, registry)
         raise
+    begin_processing(registry, accepted)
     return Equipment(accepted, registry, tuple(files.warnings))
 
 
@@ -100,6 +102,7 @@ def clean_up(config: Config, registry: PluginRegistry) -> None:
             if is_ours_to_pass(error):
                 raise
             registry.hooks.failed(_owner(callback, registry), "cleanup", error)
+    end_processing(registry)
 
 
 def _owner(callback: object, registry: PluginRegistry) -> str:

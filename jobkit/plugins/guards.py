@@ -61,7 +61,7 @@ def refuse_awaitable(answer: Any) -> None:
 
 
 def wrong(answer: Any, expected: str) -> NonsenseError:
-    """The error for an *answer* that is not what was *expected*; a coroutine is closed, so nobody is warned."""
+    """The error for an *answer* that is not what was *expected*; a coroutine is closed: nobody is warned."""
     if inspect.iscoroutine(answer):
         answer.close()
     return NonsenseError(f"it gave {bounded(repr_of(answer), 80)}, and {expected} is expected")

@@ -55,7 +55,6 @@ OF_RUNS = {
 #: Hooks that neither of them calls; stores of jobkit's own kinds are jobkit's.
 OF_OTHERS: dict[str, Callable[[Project], object]] = {
     "jobkit_store": lambda project: project.hooks.store("other://place", project.config),
-    "jobkit_log_processors": lambda project: project.hooks.log_processors(project.config),
     "jobkit_engines": lambda project: project.hooks.engines(project.config),
     "jobkit_web_panels": lambda project: project.hooks.web_panels(project.config),
 }
