@@ -309,7 +309,10 @@ class Project:
 
     def _gather_warnings(self) -> None:
         extensions = sorted({item.extension for item in self.services if item.extension is not None})
-        faults = faults_of_services(self.graph, extensions)
+        said = {spec.error.message for spec in self._jobs.values() if spec.error is not None}
+        faults = [
+            fault for fault in faults_of_services(self.graph, extensions) if fault.message not in said
+        ]
         self.warnings[:] = [
             *self.config.warnings,
             *self.plugins.warnings,

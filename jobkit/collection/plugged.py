@@ -132,7 +132,11 @@ class Plugged:
 
 def absent_plugins(registry: PluginRegistry) -> tuple[str, ...]:
     """Plugins that take no part although they are there: ``astral (broken)``."""
-    return tuple(f"{info.name} ({info.status})" for info in registry.infos if info.status != "active")
+    return tuple(
+        f"{info.name} ({info.status})"
+        for info in registry.infos
+        if info.status != "active" and info.source != "built-in"
+    )
 
 
 def digest_of_settings(config: Config) -> str:
