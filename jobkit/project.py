@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from jobkit.plugins.registry import PluginRegistry
     from jobkit.plugins.sources import PluginChoice
     from jobkit.project_plugins import Equipment
+    from jobkit.schedules.base import Kinds
     from jobkit.services.graph import Provider, ServiceGraph
     from jobkit.sinks.base import Sink
     from jobkit.stores.base import Store
@@ -76,7 +77,8 @@ class Project:
         self._finder: ExtensionFinder | None = finder
         self._remember = remember
         self._given: Given = dict(services or {})
-        self._kinds = kinds_of(config, self.plugins, absent_plugins(self.plugins))
+        #: The kinds of schedules that there are, those of plugins included.
+        self.kinds: Kinds = kinds_of(config, self.plugins, absent_plugins(self.plugins))
         self._collected: list[JobkitError] = []
         self._configured: dict[str, JobSpec] = {}
         self._jobs: dict[str, JobSpec] = {}
@@ -190,7 +192,7 @@ class Project:
             single = collection.collect_job(
                 self.config,
                 name,
-                kinds=self._kinds,
+                kinds=self.kinds,
                 plugins=self.plugins.fingerprint,
                 registry=self.plugins,
                 remember=self._remember,
@@ -209,7 +211,7 @@ class Project:
             self._take(
                 collection.collect(
                     self.config,
-                    kinds=self._kinds,
+                    kinds=self.kinds,
                     plugins=self.plugins.fingerprint,
                     registry=self.plugins,
                     remember=self._remember,
@@ -286,7 +288,7 @@ class Project:
         """Lay the configuration over what was collected, and check what can be checked now."""
         from jobkit.config.apply import apply
 
-        fresh = {name: apply(spec, self.config, self._kinds) for name, spec in collected.jobs.items()}
+        fresh = {name: apply(spec, self.config, self.kinds) for name, spec in collected.jobs.items()}
         self.proposed |= collected.jobs
         self._configured |= fresh
         self._jobs = dict(sorted({**self._jobs, **self._checked(fresh, self.graph)}.items()))
@@ -310,9 +312,7 @@ class Project:
     def _gather_warnings(self) -> None:
         extensions = sorted({item.extension for item in self.services if item.extension is not None})
         said = {spec.error.message for spec in self._jobs.values() if spec.error is not None}
-        faults = [
-            fault for fault in faults_of_services(self.graph, extensions) if fault.message not in said
-        ]
+        faults = [fault for fault in faults_of_services(self.graph, extensions) if fault.message not in said]
         self.warnings[:] = [
             *self.config.warnings,
             *self.plugins.warnings,
