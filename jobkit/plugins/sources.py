@@ -32,8 +32,8 @@ class PluginChoice:
 
     *load* are names of entry points, of distributions, or of modules. What *block* names (a plugin or a
     distribution) is not even imported. Without *autoload* no entry point is loaded that nobody named. With
-    *strict* what would be a warning is an error. *trace* is told of every call of a hook. *objects* are plugins
-    that a program brings itself, with their names; no other process has those.
+    *strict* what would be a warning is an error. *trace* is told of every call of a hook. *objects* are
+    plugins that a program brings itself, with their names; no other process has those.
     """
 
     load: tuple[str, ...] = ()

@@ -350,6 +350,21 @@ class JobScaffold(Scaffold):
     job: str
 
 
+class ServiceScaffold(Scaffold):
+    service: str
+    plugin: str
+
+
+class SinkScaffold(Scaffold):
+    sink: str
+    plugin: str
+
+
+class PluginScaffold(Scaffold):
+    plugin: str
+    distribution: str
+
+
 class Plugin(Shape):
     name: str
     version: str | None
@@ -401,6 +416,9 @@ _DATA: dict[str, Any] = {
     "db.export": Exported | None,
     "init": Scaffold | None,
     "new.job": JobScaffold | None,
+    "new.service": ServiceScaffold | None,
+    "new.sink": SinkScaffold | None,
+    "new.plugin": PluginScaffold | None,
     "list": list[Job],
     "show": FullJob | None,
     "check": Check | None,
