@@ -258,8 +258,14 @@ class Dispatch:
 
         hook, message, path, line = failure.hook, failure.message, failure.path, failure.line
         info.failures += 1
+        cause = failure.error
+        known = cause if isinstance(cause, PluginError) and cause.code != PluginError.default_code else None
         info.error = PluginError(
-            f"{hook}: {message}", code="JK721", path=path, line=line, help=f"{info.switch} leaves it out"
+            f"{hook}: {message}",
+            code=known.code if known is not None else "JK721",
+            path=path,
+            line=line,
+            help=(known and known.help) or f"{info.switch} leaves it out",
         )
         place = {"place": f"{path}:{line}"} if path is not None else {}
         get_logger().error(
@@ -294,7 +300,7 @@ def _named(item: Implementation) -> str:
 def _words(error: BaseException) -> str:
     text = safe_text(error, 2000)
     kind = type(error).__name__
-    if isinstance(error, NonsenseError | TimeoutError) or text == kind:
+    if isinstance(error, NonsenseError | TimeoutError | PluginError) or text == kind:
         return text
     return f"{kind}: {text}"
 
