@@ -1,4 +1,4 @@
-"""``db dead-letters`` and the sinks in ``db status``: what was given up is seen, tried again, or forgotten."""
+"""``db dead-letters`` and the sinks in ``db status``: what was given up is seen, and ends."""
 
 from __future__ import annotations
 

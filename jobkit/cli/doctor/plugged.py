@@ -21,7 +21,7 @@ PATIENCE = 5.0
 
 
 def look_at_plugins(project: Project) -> Iterator[Finding]:
-    """What is broken, what has failed while the project was loaded, what is blocked, and how many take part."""
+    """What is broken, what failed while the project was loaded, what is blocked, and how many take part."""
     infos = [info for info in project.plugins.infos if info.source != "built-in" or info.status != "active"]
     for error in [*project.plugins.warnings, *failures_of(project)]:
         yield from_error("plugins", error, project.root, state=State.WARN)

@@ -168,8 +168,8 @@ command = VerbGroup(
         ("jobkit db prune --dry-run", "how many runs are older than they are to be kept"),
         ("jobkit db dead-letters", "results that no sink would take"),
     ],
-    help="Look after the run store: its state, its tables, what it forgets, what is taken out of it, and what "
-    "no sink would take.",
+    help="Look after the run store: its state, its tables, what it forgets, what is taken out of it, "
+    "and what no sink would take.",
 )
 
 

@@ -14,6 +14,7 @@ from jobkit.cli.exit_codes import ExitCode
 from jobkit.cli.render.terminal import Terminal
 from jobkit.cli.render.text import count, pad, wrap
 from jobkit.cli.session import Session
+from jobkit.exceptions import JobkitError
 from jobkit.sanitising import escape_controls
 
 if TYPE_CHECKING:
@@ -62,7 +63,17 @@ def examine(session: Session) -> Iterator[Finding]:
     session.output.root = config.root
     yield look_at_permissions(config)
     yield from look_at_project(session.options, now)
-    yield from _store(config, now)
+    yield from _store(_with_plugins(session, config), now)
+
+
+def _with_plugins(session: Session, config: Config) -> Config:
+    """*config*, with the plugins loaded that its store is of, if they can be."""
+    from jobkit.cli.stores import with_plugins
+
+    try:
+        return with_plugins(session, config)
+    except JobkitError:
+        return config  # that was found before, and the store is then of no known kind
 
 
 def _store(config: Config, now: datetime) -> list[Finding]:
