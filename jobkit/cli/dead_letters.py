@@ -40,7 +40,7 @@ _PAGE = 2000
     ],
 )
 @click.argument("ids", nargs=-1, type=click.IntRange(1), metavar="[ID]...")
-@click.option("--sink", "name", cls=Option, metavar="NAME", help="Only those of this sink.")
+@click.option("--sink", "name", cls=Option, metavar="SINK", help="Only those of this sink, by its name.")
 @click.option(
     "-n", "--limit", cls=Option, metavar="N", type=click.IntRange(1, 10_000), default=50,
     help="Show at most this many (50).",
