@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 import logging
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -161,7 +160,7 @@ def cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CommandLine:
     """A project with a job, a plugin that is to be at fault, and another; hooks have little time."""
     for name, rule in RULES.items():
         if rule.timeout is not None:
-            monkeypatch.setitem(RULES, name, replace(rule, timeout=0.05))
+            monkeypatch.setitem(RULES, name, HookRule(rule.verb, 0.05, rule.extension))
     line = CommandLine(tmp_path, monkeypatch)
     line.file("jobkit.toml", '[project]\nname = "shop"\n')
     line.file("extensions/web/jobs/work.py", JOB)
