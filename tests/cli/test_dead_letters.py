@@ -113,6 +113,16 @@ def test_a_project_without_a_store_has_none(line: str, cli: CommandLine) -> None
     assert not (cli.root / ".jobkit/jobkit.db").exists()
 
 
+def test_doctor_warns_of_sinks_that_do_not_deliver(undelivered: CommandLine) -> None:
+    """And says why; of others how much waits."""
+    found = [each for each in checked(undelivered("doctor", "--json")).data if each.check == "sinks"]
+    assert [(each.status, each.message) for each in found] == [
+        ("ok", "audit, 5 results waiting"),
+        ("ok", "gone, 0 results waiting"),
+        ("warn", "webhook suspended until 13:24, 1 result waiting: ConnectError: no"),
+    ]
+
+
 # -- doing something about it -------------------------------------------------------------------------
 
 
@@ -205,7 +215,9 @@ def test_the_way_of_a_result_that_was_refused(cli: CommandLine) -> None:
     [letter] = checked(cli("db", "dead-letters", "--json")).data.letters
     assert (letter.sink, letter.reason, letter.number) == ("picky", "rejected", 1)
     cli.file("mended", "")
-    assert cli("db", "dead-letters", "--replay", "--all").code == 0
+    [found] = [each for each in checked(cli("doctor", "--json")).data if each.check == "sinks"]
+    assert (found.status, found.message) == ("warn", "picky would not take 1 result")
+    assert cli(*(found.help or "").split()[1:], "--replay", "--all").code == 0
     assert cli("run", "work", fixed=False).code == 0
     assert (cli.root / "delivered.txt").read_text() == "1\n2\n"
     assert ids(cli) == []
