@@ -60,7 +60,7 @@ class Project:
         services: Given | None = None,
         remember: bool = True,
     ) -> None:
-        from jobkit.project_plugins import absent_plugins, kinds_of, providers_of
+        from jobkit.project_plugins import kinds_of, providers_of
 
         config = self.config = equipment.config
         self.root: Path = config.root
@@ -77,8 +77,8 @@ class Project:
         self._finder: ExtensionFinder | None = finder
         self._remember = remember
         self._given: Given = dict(services or {})
-        #: The kinds of schedules that there are, those of plugins included.
-        self.kinds: Kinds = kinds_of(config, self.plugins, absent_plugins(self.plugins))
+        #: The kinds of schedules, None for jobkit's own.
+        self._kinds: Kinds | None = kinds_of(config, self.plugins)
         self._collected: list[JobkitError] = []
         self._configured: dict[str, JobSpec] = {}
         self._jobs: dict[str, JobSpec] = {}
@@ -97,6 +97,16 @@ class Project:
     def sinks(self) -> tuple[Provided[Sink], ...]:
         """The sinks of all plugins; they are asked when this is first read."""
         return tuple(self.hooks.result_sinks(self.config))
+
+    @property
+    def kinds(self) -> Kinds:
+        """The kinds of schedules that there are, those of plugins included."""
+        if self._kinds is None:
+            from jobkit.schedules import BUILTIN_KINDS
+            from jobkit.schedules.base import Kinds
+
+            self._kinds = Kinds.of(BUILTIN_KINDS)
+        return self._kinds
 
     @property
     def given(self) -> Given:
@@ -192,7 +202,7 @@ class Project:
             single = collection.collect_job(
                 self.config,
                 name,
-                kinds=self.kinds,
+                kinds=self._kinds,
                 plugins=self.plugins.fingerprint,
                 registry=self.plugins,
                 remember=self._remember,
@@ -211,7 +221,7 @@ class Project:
             self._take(
                 collection.collect(
                     self.config,
-                    kinds=self.kinds,
+                    kinds=self._kinds,
                     plugins=self.plugins.fingerprint,
                     registry=self.plugins,
                     remember=self._remember,
@@ -288,7 +298,7 @@ class Project:
         """Lay the configuration over what was collected, and check what can be checked now."""
         from jobkit.config.apply import apply
 
-        fresh = {name: apply(spec, self.config, self.kinds) for name, spec in collected.jobs.items()}
+        fresh = {name: apply(spec, self.config, self._kinds) for name, spec in collected.jobs.items()}
         self.proposed |= collected.jobs
         self._configured |= fresh
         self._jobs = dict(sorted({**self._jobs, **self._checked(fresh, self.graph)}.items()))

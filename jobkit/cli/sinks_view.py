@@ -13,7 +13,7 @@ from jobkit.cli.render.times import distance, near
 from jobkit.exceptions import StoreError
 from jobkit.records import to_plain
 from jobkit.sanitising import escape_controls
-from jobkit.stores.outbox import FORGOTTEN_AFTER
+from jobkit.stores.outbox_store import FORGOTTEN_AFTER
 
 if TYPE_CHECKING:
     from jobkit.cli.render.terminal import Terminal

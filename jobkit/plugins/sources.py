@@ -7,7 +7,7 @@ import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 from jobkit.exceptions import PluginError, UsageError, relative_to
 from jobkit.module_names import EXTENSIONS, HOOKS, SUFFIX, as_part, is_job_file
@@ -77,8 +77,7 @@ def autoloads(choice: PluginChoice, variables: Mapping[str, str]) -> bool:
     return choice.autoload and variables.get(DISABLE_AUTOLOAD, "").strip().lower() in _NO
 
 
-@dataclass(frozen=True, slots=True)
-class Builtin:
+class Builtin(NamedTuple):
     """A plugin of jobkit itself. *load* imports it; without an *essential* one nothing works."""
 
     name: str
@@ -89,8 +88,7 @@ class Builtin:
 # -- files of the project -------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class PluginFile:
+class PluginFile(NamedTuple):
     """One file that is a plugin: ``hooks/<name>.py``, or the ``hooks.py`` of *extension*.
 
     *error* says why it is not executed.
