@@ -151,6 +151,19 @@ def twice(first: Provider, second: Provider) -> ServiceError:
     )
 
 
+def replaces_nothing(provider: Provider, names: Sequence[str]) -> ServiceError:
+    """It says that it replaces another, and there is none of its name."""
+    path, line = provider.spec.place
+    near = difflib.get_close_matches(provider.name, names, n=1)
+    return ServiceError(
+        f"service `{provider.name}` replaces nothing: no other service has that name",
+        code="JK406",
+        path=path,
+        line=line,
+        help=f"did you mean `{near[0]}`?" if near else "take replaces=True out, or give it the other's name",
+    )
+
+
 def types_of(provider: Provider) -> str:
     """The types of a service, as people write them."""
     if isinstance(provider.spec, SuppliedSpec):
