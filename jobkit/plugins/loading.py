@@ -9,7 +9,8 @@ from __future__ import annotations
 import difflib
 import os
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import ModuleType
@@ -58,14 +59,19 @@ def load_plugins(
     that would be a warning if *registry* is strict. What ``pythonpath`` says must be in force.
     """
     registry.choice = choice
-    loading = _Loading(registry, config, choice or PluginChoice(), import_file, variables, remember)
+    choice = choice or PluginChoice()
+    wanted, left_out = named_by(variables)
+    # What the command line asks for by name, the environment cannot take away.
+    also = tuple(name for name in left_out if name not in (*choice.load, *choice.block))
+    blocking = replace(choice, block=(*choice.block, *also))
+    loading = _Loading(registry, config, blocking, import_file, variables, remember)
     loading.builtins(builtins)
     loading.objects()
     loading.named("option", loading.choice.load)
     loading.entry_points()
-    loading.named("variable", named_by(variables))
+    loading.named("variable", wanted)
     loading.files()
-    loading.check_blocks()
+    loading.check_blocks(choice.block)
     check_required(registry, config, loading.installed, autoload=loading.autoload)
 
 
@@ -236,19 +242,23 @@ class _Loading:
             info.name == name for info in self._registry.infos
         )
 
-    def check_blocks(self) -> None:
-        """Warn of ``no:NAME`` that has no effect: whoever wrote it believes that the plugin is off."""
+    def check_blocks(self, by_option: Collection[str]) -> None:
+        """Warn of ``no:NAME`` that has no effect: whoever wrote it believes that the plugin is off.
+
+        *by_option* are those of the command line; the others come from the environment.
+        """
         known = {info.name for info in self._registry.infos}
         known |= {name for plugin in self.installed.plugins for name in (plugin.name, plugin.distribution)}
         for word in dict.fromkeys(self.choice.block):
+            said = _NAMED["option" if word in by_option else "variable"]
             if word in self._essential:
-                help = "leave the option out"
-                text = f"--plugin no:{word}: nothing works without this plugin of jobkit, so it stays"
+                help = f"leave no:{word} out"
+                text = f"{said} no:{word}: nothing works without this plugin of jobkit, so it stays"
                 self._warn(PluginError(text, code="JK713", help=help))
             elif normalised(word) not in map(normalised, known):
                 close = difflib.get_close_matches(word, sorted(known), n=1)
                 help = f"did you mean no:{close[0]}?" if close else "`jobkit plugins` lists what there is"
-                text = f"--plugin no:{word}: there is no plugin or distribution of that name"
+                text = f"{said} no:{word}: there is no plugin or distribution of that name"
                 self._warn(PluginError(text, code="JK713", help=help))
 
     # -- what is said -----------------------------------------------------------------------------------
