@@ -218,6 +218,12 @@ def _fail(
     verb = schema_name(ctx) if ctx is not None else ""
     with owned_streams() as streams:
         output = Output(verb, streams, json=as_json, verbosity=options.verbosity)
+        if any(getattr(each, "path", None) for each in getattr(error, "errors", (error,))):
+            from pathlib import Path
+
+            from jobkit.config import find_root
+
+            output.root = find_root(Path(options.directory or "."))
         code = fail(output, error)
         output.finish(getattr(ctx.command, "empty", None) if ctx is not None else None)
     return code

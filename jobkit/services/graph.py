@@ -204,7 +204,7 @@ class ServiceGraph:
             if before is None or provider.spec.replaces:
                 found[provider.name] = provider
             elif not before.spec.replaces:
-                self.errors.append(twice(before, provider))
+                self.errors.append(twice(before, provider, self._root))
         return found
 
 

@@ -138,10 +138,11 @@ def contradiction(request: ServiceRequest, found: Provider, chain: tuple[Asker, 
     )
 
 
-def twice(first: Provider, second: Provider) -> ServiceError:
-    """Two services under one name."""
+def twice(first: Provider, second: Provider, root: Path | None = None) -> ServiceError:
+    """Two services under one name; the place of the first is told relative to *root*."""
     path, line = second.spec.place
-    where = ":".join(str(part) for part in first.spec.place if part is not None) or first.source
+    there, number = first.spec.place
+    where = ":".join(str(part) for part in (there and relative_to(there, root), number) if part) or first.source
     return ServiceError(
         f"there already is a service `{second.name}`" + (f" ({where})" if where else ""),
         code="JK407",

@@ -425,6 +425,8 @@ def test_a_second_service_of_one_name_is_an_error_and_the_first_stays(job: MakeJ
     graph = ServiceGraph([DB, ServiceSpec(open_cache, name="db")])
     [error] = graph.errors
     assert (error.code, "there already is a service `db`" in error.message) == ("JK407", True)
+    [told] = ServiceGraph([DB, ServiceSpec(open_cache, name="db")], root=Path(__file__).parent).errors
+    assert f"(test_graph.py:{DB.place[1]})" in told.message
     [node] = graph.plan(job(report)).arguments
     assert node is not None
     assert node.spec is DB
