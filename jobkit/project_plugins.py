@@ -154,7 +154,8 @@ def kinds_of(config: Config, registry: PluginRegistry) -> Kinds | None:
         if why is None:
             found.append(_guarded(kind, plugin, registry))
         else:
-            registry.hooks.failed(plugin, "jobkit_schedule_kinds", NonsenseError(why))
+            error = NonsenseError(why)
+            registry.hooks.refused(plugin, "jobkit_schedule_kinds", error, function=kind.parse)
     return Kinds.of([*found, cron], absent)
 
 

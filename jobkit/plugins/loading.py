@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from jobkit.exceptions import PluginError, UsageError, relative_to
 from jobkit.plugins.import_errors import NothingThere, describe, leads_nowhere, resolve
 from jobkit.plugins.installed import Installed, InstalledPlugin, installed_plugins, normalised
+from jobkit.plugins.registry import PluginInfo, rename_one
 from jobkit.plugins.required import check_required, is_required
 from jobkit.plugins.sources import (
     PLUGINS,
@@ -32,7 +33,7 @@ from jobkit.redaction import Redactor
 
 if TYPE_CHECKING:
     from jobkit.config import Config
-    from jobkit.plugins.registry import PluginInfo, PluginRegistry
+    from jobkit.plugins.registry import PluginRegistry
 
 #: Imports the file at a path as the module of that name. Raises what importing it raised, or a
 #: CollectionError that describes it.
@@ -279,17 +280,16 @@ class _Loading:
         )
 
     def _twice(self, name: str, taken: PluginInfo, what: str, facts: Mapping[str, Any]) -> PluginError:
-        first, second = taken.distribution or taken.source, facts.get("distribution")
-        there = f"{first} {taken.version or ''}".rstrip() if taken.distribution else f"{taken.source} {name}"
-        if second is not None and taken.distribution is not None:
-            help = f"`--plugin no:{second}` keeps the first, `--plugin no:{first}` takes the other instead"
-        else:
-            help = "give one of them another name"
+        there = (
+            f"{taken.distribution} {taken.version or ''}".rstrip()
+            if taken.distribution
+            else f"{taken.source} {name}"
+        )
         return PluginError(
             f"two plugins are called {name}: the first is that of {there}, so {what} is not loaded",
             code="JK707",
             path=facts.get("path"),
-            help=help,
+            help=rename_one(taken, PluginInfo(name, **facts)),
         )
 
     def _warn(self, error: PluginError) -> None:
