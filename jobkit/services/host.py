@@ -311,7 +311,13 @@ def _not_closed(node: ServiceNode, error: BaseException) -> ServiceError:
 
 def _not_well(node: ServiceNode, why: str) -> ServiceError:
     path, line = node.spec.place
-    return ServiceError(f"service `{node.spec.name}` is not well: {why}", code="JK408", path=path, line=line)
+    return ServiceError(
+        f"service `{node.spec.name}` is not well: {why}",
+        code="JK408",
+        path=path,
+        line=line,
+        help="look at what stands behind it: a server, a file, an account; then ask again",
+    )
 
 
 def _not_in_time(node: ServiceNode, what: str, seconds: float) -> ServiceError:

@@ -122,7 +122,7 @@ def not_opened(node: ServiceNode, error: BaseException) -> ServiceError:
     """The error for the run that asked: which service, and what its factory raised."""
     path, line = node.spec.place
     hints = [error.help] if isinstance(error, JobkitError) and error.help else []
-    place = f"its factory is at {node.place}; " if node.place else ""
+    place = f"look at its factory, {node.place}, and at what it opens; " if node.place else ""
     failure = ServiceError(
         f"service `{node.spec.name}` could not be opened: {described(error)}",
         code="JK401",

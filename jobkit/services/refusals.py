@@ -142,7 +142,9 @@ def twice(first: Provider, second: Provider, root: Path | None = None) -> Servic
     """Two services under one name; the place of the first is told relative to *root*."""
     path, line = second.spec.place
     there, number = first.spec.place
-    where = ":".join(str(part) for part in (there and relative_to(there, root), number) if part) or first.source
+    where = (
+        ":".join(str(part) for part in (there and relative_to(there, root), number) if part) or first.source
+    )
     return ServiceError(
         f"there already is a service `{second.name}`" + (f" ({where})" if where else ""),
         code="JK407",

@@ -807,5 +807,7 @@ async def test_a_service_that_does_not_open_says_where_its_factory_is() -> None:
         with pytest.raises(ServiceError) as caught:
             await host.get("db")
     path, line = spec.place
-    place = f"its factory is at {path}:{line}; the next run that asks for it tries again"
+    place = (
+        f"look at its factory, {path}:{line}, and at what it opens; the next run that asks for it tries again"
+    )
     assert (caught.value.help or "").splitlines() == ["restore it", place]
