@@ -81,6 +81,11 @@ def equip(
         installed=lambda: [plugin.name for plugin in installed_plugins(config.root, remember=False).plugins],
     )
     _learn(registry, accepted)  # before any hook can tell what it was configured with
+    info = registry.info("sqlite")
+    if info is not None and info.status == "active" and config.table_setting("plugins", "sqlite") is not None:
+        from jobkit.sqlite.other_store import check_other_store
+
+        check_other_store(accepted)
     try:
         registry.hooks.configure(accepted)
     except BaseException:
