@@ -105,19 +105,37 @@ class Dispatch:
         *,
         extension: str | None = None,
         begin: Callable[[], object] | None = None,
+        judge: Callable[[T | None], object] | None = None,
         answers: tuple[type[JobkitError], ...] = (),
     ) -> Provided[T] | None:
         """The first answer that is not None; a failure is none.
 
-        *begin* is called before each implementation. Errors in *answers* pass: they are answers to the user.
+        *begin* is called before each implementation, *judge* with its answer: what that raises is a failure
+        of the plugin. Errors in *answers* pass: they are answers to the user.
         """
         for item in self.implementations(hook, extension):
             if begin is not None:
                 begin()
-            answer = self._guarded(item, lambda item=item: self._answer(item, given, check), passes=answers)  # type: ignore[misc]
+            answer = self._guarded(
+                item,
+                lambda item=item: self._judged(item, given, check, judge),  # type: ignore[misc]
+                passes=answers,
+            )
             if answer is not None:
                 return Provided(answer, item.plugin.name, item.plugin.extension)
         return None
+
+    def _judged(
+        self,
+        item: Implementation,
+        given: Given,
+        check: Callable[[Any], T],
+        judge: Callable[[T | None], object] | None,
+    ) -> T | None:
+        answer = self._answer(item, given, check)
+        if judge is not None:
+            judge(answer)
+        return answer
 
     async def first_async(
         self,

@@ -110,11 +110,18 @@ class Hooks:
         return answer.value if answer is not None else None
 
     def collect_file(
-        self, path: Path, extension: str, config: Config, *, begin: Callable[[], object] | None = None
+        self,
+        path: Path,
+        extension: str,
+        config: Config,
+        *,
+        begin: Callable[[], object] | None = None,
+        judge: Callable[[bool | None], object] | None = None,
     ) -> bool:
         """``jobkit_collect_file``: whether a plugin has taken the file.
 
         *begin* is called before each plugin is asked: what the one before has registered is to be forgotten.
+        *judge* is given each answer, and raises for one that does not fit what was registered.
         Raises whatever JobkitError a plugin raises: it is about the file.
         """
         given = {"path": path, "extension": extension, "config": config}
@@ -124,6 +131,7 @@ class Hooks:
             checks.truth,
             extension=extension,
             begin=begin,
+            judge=judge,
             answers=(JobkitError,),
         )
         return answer is not None and answer.value
