@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import click
+
 from jobkit.exceptions import PluginError
 
 if TYPE_CHECKING:
@@ -57,11 +59,12 @@ def idle_of(info: PluginInfo) -> PluginError | None:
 
 def ask_everything(project: Project) -> None:
     """Let plugins provide what they provide later than when a project is loaded: failures are then known."""
-    from jobkit.cli.main import VERBS
     from jobkit.cli.plugged import offered_verbs
     from jobkit.sinks.checking import checked_sinks
 
-    offered_verbs(project, {verb for verbs in VERBS.values() for verb in verbs})
+    ctx = click.get_current_context().find_root()
+    own = ctx.command.list_commands(ctx) if isinstance(ctx.command, click.Group) else []
+    offered_verbs(project, own)
     checked_sinks(project.sinks, project.hooks)
 
 
