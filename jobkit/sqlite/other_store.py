@@ -15,7 +15,7 @@ _TABLE = ("plugins", "sqlite")
 
 
 def check_other_store(config: Config) -> None:
-    """Refuse a ``[plugins.sqlite] url`` that names the file of the run store, in whatever way. ConfigError."""
+    """Refuse a ``[plugins.sqlite] url`` that names the file of the run store. Raises ConfigError."""
     said = config.table_setting(*_TABLE)
     if said is None or (setting := said.at(("url",))) is None or not isinstance(setting.value, str):
         return

@@ -221,7 +221,11 @@ def test_services_lists_it(cli: CommandLine) -> None:
 
 @pytest.mark.parametrize(
     "url",
-    ["sqlite:///.jobkit/jobkit.db", "SQLITE:///data/../.jobkit/jobkit.db", "sqlite:///link.db?allow-network-fs=1"],
+    [
+        "sqlite:///.jobkit/jobkit.db",
+        "SQLITE:///data/../.jobkit/jobkit.db",
+        "sqlite:///link.db?allow-network-fs=1",
+    ],
 )
 def test_the_run_store_is_no_place_for_it(cli: CommandLine, url: str) -> None:
     """By whatever way its file is named; refused where it is written, and a file of its own mends it."""
