@@ -144,9 +144,11 @@ def _verbs_of_plugins(ctx: click.Context) -> list[tuple[str, str]]:
         folder, inner = os.path.dirname(folder), folder  # noqa: PTH120
         if folder == inner:
             return []
-    from jobkit.cli.plugged import remembered
+    from pathlib import Path
 
-    known = remembered(folder)
+    from jobkit.plugins.installed import remembered_commands
+
+    known = remembered_commands(Path(folder))
     return [(verb.name, verb.help) for plugin in known for verb in plugin.verbs]
 
 

@@ -221,15 +221,6 @@ def _added(project: Project, registry: PluginRegistry) -> list[PluginCommands]:
     return found
 
 
-def remembered(directory: str) -> list[PluginCommands]:
-    """What plugins added when the project around *directory* was last loaded; imports none of them."""
-    from jobkit.config import find_root
-    from jobkit.plugins.installed import remembered_commands
-
-    root = find_root(Path(directory))
-    return remembered_commands(root) if root is not None else []
-
-
 def prepared(options: GlobalOptions) -> Project | None:
     """The project that *options* name, its plugins loaded and no job file imported; None outside of one."""
     from jobkit.config import find_root
