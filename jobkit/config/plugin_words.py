@@ -15,7 +15,6 @@ from typing import Any
 
 from jobkit.config import shapes
 from jobkit.config.shapes import Shape, kind_of
-from jobkit.records import to_plain
 from jobkit.values.base import LARGEST_INT, Kind, MisfitError
 from jobkit.values.choices import EnumKind, LiteralKind, UnionKind
 from jobkit.values.containers import AnyKind, DictKind, ListKind, TupleKind
@@ -234,6 +233,8 @@ def _plain(value: Any) -> Any:
 
 
 def _toml(value: object) -> str:
+    from jobkit.records import to_plain
+
     return str(value).lower() if isinstance(value, bool) else str(to_plain(value))
 
 

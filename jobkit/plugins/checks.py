@@ -6,9 +6,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from jobkit.plugins.guards import wrong
-from jobkit.plugins.values import Defer, LogProcessor, Panel, Skip
 
 if TYPE_CHECKING:
+    from jobkit.plugins.values import Defer, LogProcessor, Panel, Skip
     from jobkit.schedules.base import ScheduleKind
     from jobkit.services import ServiceSpec
 
@@ -40,6 +40,8 @@ def schedule_kind(answer: Any) -> ScheduleKind:
 
 def admission(answer: Any) -> Skip | Defer:
     """Skip or Defer."""
+    from jobkit.plugins.values import Defer, Skip
+
     if not isinstance(answer, Skip | Defer):
         raise wrong(answer, "Skip(reason), Defer(until) or None")
     return answer
@@ -47,6 +49,8 @@ def admission(answer: Any) -> Skip | Defer:
 
 def log_processor(answer: Any) -> LogProcessor:
     """A LogProcessor; a function is one that enriches."""
+    from jobkit.plugins.values import LogProcessor
+
     if isinstance(answer, LogProcessor):
         return answer
     if not callable(answer) or isinstance(answer, type):
@@ -56,6 +60,8 @@ def log_processor(answer: Any) -> LogProcessor:
 
 def panel(answer: Any) -> Panel:
     """A Panel."""
+    from jobkit.plugins.values import Panel
+
     if not isinstance(answer, Panel):
         raise wrong(answer, "a Panel")
     return answer

@@ -14,14 +14,11 @@ from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import anyio
-
 from jobkit.exceptions import JobkitError, PluginError
 from jobkit.hookspecs import RULES
 from jobkit.plugins.failures import NonsenseError, PluginFailure, place_of
 from jobkit.plugins.guards import expect_nothing, is_ours_to_pass, refuse_awaitable, wrong
 from jobkit.plugins.provided import Provided
-from jobkit.plugins.tracing import HookCall
 from jobkit.plugins.watchdog import Watchdog
 from jobkit.sanitising import safe_text
 
@@ -160,6 +157,8 @@ class Dispatch:
     def trace(self, item: Implementation, began: float, outcome: str) -> None:
         """Tell whoever traces calls."""
         if self._registry.trace is not None:
+            from jobkit.plugins.tracing import HookCall
+
             seconds = time.perf_counter() - began
             self._registry.trace(HookCall(item.hook, item.plugin.name, seconds, outcome))
 
@@ -195,6 +194,8 @@ class Dispatch:
         answer = self._plainly(item, given)
         if not inspect.isawaitable(answer):
             return answer
+        import anyio
+
         began = time.perf_counter()
         timeout = RULES[item.hook].timeout
         try:
@@ -258,8 +259,14 @@ class Dispatch:
 
         hook, message, path, line = failure.hook, failure.message, failure.path, failure.line
         info.failures += 1
+        cause = failure.error
+        known = cause if isinstance(cause, PluginError) and cause.code != PluginError.default_code else None
         info.error = PluginError(
-            f"{hook}: {message}", code="JK721", path=path, line=line, help=f"{info.switch} leaves it out"
+            f"{hook}: {message}",
+            code=known.code if known is not None else "JK721",
+            path=path,
+            line=line,
+            help=(known and known.help) or f"{info.switch} leaves it out",
         )
         place = {"place": f"{path}:{line}"} if path is not None else {}
         get_logger().error(
@@ -294,7 +301,7 @@ def _named(item: Implementation) -> str:
 def _words(error: BaseException) -> str:
     text = safe_text(error, 2000)
     kind = type(error).__name__
-    if isinstance(error, NonsenseError | TimeoutError) or text == kind:
+    if isinstance(error, NonsenseError | TimeoutError | PluginError) or text == kind:
         return text
     return f"{kind}: {text}"
 

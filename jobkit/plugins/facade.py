@@ -9,9 +9,7 @@ from typing import TYPE_CHECKING
 
 from jobkit.exceptions import JobkitError
 from jobkit.plugins import checks
-from jobkit.plugins.around import RunContext
 from jobkit.plugins.dispatch import Dispatch
-from jobkit.plugins.values import Defer, Skip
 
 if TYPE_CHECKING:
     import click
@@ -20,6 +18,7 @@ if TYPE_CHECKING:
     from jobkit.context import JobContext
     from jobkit.engines.base import Engine
     from jobkit.job import JobSpec
+    from jobkit.plugins.around import RunContext
     from jobkit.plugins.failures import PluginFailure
     from jobkit.plugins.implementations import Implementation
     from jobkit.plugins.parser import Parser
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
     from jobkit.plugins.registry import PluginInfo, PluginRegistry
     from jobkit.plugins.sources import PluginChoice
     from jobkit.plugins.terminal import Terminal
-    from jobkit.plugins.values import CollectReport, LogProcessor, Panel, Run, RunRequest
+    from jobkit.plugins.values import CollectReport, Defer, LogProcessor, Panel, Run, RunRequest, Skip
     from jobkit.records import RunRecord
     from jobkit.schedules.base import ScheduleKind
     from jobkit.services import ServiceSpec
@@ -161,6 +160,8 @@ class Hooks:
 
     async def run_admit(self, request: RunRequest) -> Provided[Skip | Defer] | None:
         """``jobkit_run_admit``; what cannot be asked does not agree."""
+        from jobkit.plugins.values import Skip
+
         return await self._dispatch.first_async(
             "jobkit_run_admit",
             {"request": request},
@@ -188,6 +189,8 @@ class Hooks:
 
         With *threaded* the plain ones are left for ``in_thread()``, entered in the job's thread.
         """
+        from jobkit.plugins.around import RunContext
+
         given = {"run": run, "ctx": ctx}
         return RunContext(self._dispatch, given, extension=run.extension, run=run.id, threaded=threaded)
 

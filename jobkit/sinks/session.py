@@ -36,16 +36,17 @@ class Session:
         """Open it unless it is open; why that failed, else None."""
         if self._sink.manager is None or (self._hold is not None and not self._hold.over.is_set()):
             return None
-        hold = _Hold(self._sink.manager)
+        # Known from the beginning: whoever is cancelled at the moment when it opens still has to close it.
+        hold = self._hold = _Hold(self._sink.manager)
         self._start(hold.run, name=self._sink.label)
         try:
             with anyio.move_on_after(seconds):
                 await hold.settled.wait()
         finally:
             if not hold.opened:
+                self._hold = None
                 await hold.end(0, self._grace)
         if hold.opened:
-            self._hold = hold
             return None
         if hold.error is not None:
             return hold.error

@@ -1,26 +1,51 @@
 """Testing jobs, and testing what extends jobkit.
 
-``jobkit_run`` and ``virtual_clock`` are pytest fixtures (see :mod:`jobkit.testing.plugin`);
-:class:`VirtualClock` makes an hour's sleep end at once; ``conformance`` holds the suites that define what a
-correct store is.
+``jobkit_run`` and ``jobkit_project`` are pytest fixtures (see :mod:`jobkit.testing.plugin`): the first runs
+a job of the project that a test belongs to, the second is a project in a temporary folder, for plugins.
+``virtual_clock``, a :class:`VirtualClock`, makes an hour's sleep end at once.
+``conformance`` holds the suites that define what a correct store, and a correct sink, is.
 """
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from jobkit.testing.plugin import JobkitRun
-
 if TYPE_CHECKING:
-    from jobkit.testing.virtual_time import VirtualClock, VirtualTimeError
+    from jobkit.testing.outcomes import CommandResult as CommandResult
+    from jobkit.testing.outcomes import RunResult as RunResult
+    from jobkit.testing.plugin import JobkitRun as JobkitRun
+    from jobkit.testing.recorder import RecordedCall as RecordedCall
+    from jobkit.testing.trial import JobkitProject as JobkitProject
+    from jobkit.testing.virtual_time import VirtualClock as VirtualClock
+    from jobkit.testing.virtual_time import VirtualTimeError as VirtualTimeError
 
-__all__ = ["JobkitRun", "VirtualClock", "VirtualTimeError"]
+# Imported on first use: pytest loads this package in every session, and few use all of it.
+_HOMES = {
+    "CommandResult": "outcomes",
+    "JobkitProject": "trial",
+    "JobkitRun": "plugin",
+    "RecordedCall": "recorder",
+    "RunResult": "outcomes",
+    "VirtualClock": "virtual_time",
+    "VirtualTimeError": "virtual_time",
+}
+
+__all__ = [
+    "CommandResult",
+    "JobkitProject",
+    "JobkitRun",
+    "RecordedCall",
+    "RunResult",
+    "VirtualClock",
+    "VirtualTimeError",
+]
 
 
 def __getattr__(name: str) -> Any:
-    # The pytest plugin lives here too, and every test run of whoever has jobkit installed imports it.
-    if name in {"VirtualClock", "VirtualTimeError"}:
-        from jobkit.testing import virtual_time
-
-        return getattr(virtual_time, name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{home}"), name)
+    globals()[name] = value
+    return value
