@@ -149,10 +149,11 @@ def starts_too_late(job: Job, tick: datetime, not_before: datetime | None, now: 
 def _missed(job: Job, mark: datetime, first: int, now: datetime) -> Step:
     """The step over ticks that were missed; they begin with *first* and end before the next pause."""
     schedule, misfire = job.schedule, job.policy.misfire
-    last = newest = _last_missed(schedule, now)
+    # Whole seconds before "missed".
+    last = newest = _last_until(schedule, first, (micros(now) - MISSED_AFTER - 1) // SECOND)
     for pause in job.pauses:
         if first < pause.first <= last and _holds_any(pause, schedule, last):
-            last = _last_until(schedule, pause.first - 1)
+            last = _last_until(schedule, first, pause.first - 1)
     within = None if misfire == "none" else _first_within(job, first, last, now)
     if misfire == "latest" and _any_unpaused(job, last, newest):
         within = None  # a newer one, after a pause, is the one that is made up
@@ -202,29 +203,39 @@ def _first_within(job: Job, first: int, last: int, now: datetime) -> int | None:
         if present - tick * SECOND > job.policy.grace_at(tick, job.schedule):
             break
         within = tick
-        tick = job.schedule.previous_epoch(tick)
+        tick = _before(job.schedule, tick)
     return within
 
 
-def _last_missed(schedule: Schedule, now: datetime) -> int:
-    """The newest tick that was missed at *now*."""
-    return _last_until(schedule, (micros(now) - MISSED_AFTER - 1) // SECOND)
-
-
-def _last_until(schedule: Schedule, second: int) -> int:
-    found = schedule.previous_epoch(second + 1)
-    assert found is not None, "asked only where a tick lies before"
-    return found
+def _last_until(schedule: Schedule, first: int, second: int) -> int:
+    """The last tick that is not after *second*; *first* is one."""
+    following = schedule.next_epoch(first)
+    if following is None or following > second:
+        return first  # nearly always, and looking back is slow
+    last = schedule.previous_epoch(second + 1)
+    return first if last is None else last
 
 
 def _between(schedule: Schedule, first: int, until: int) -> Ticks:
     """The ticks from *first*, which is one, to the last that is not after *until*."""
-    last = _last_until(schedule, until)
-    return Ticks(from_epoch(first), from_epoch(last), schedule.count(first - 1, last))
+    last, instant = _last_until(schedule, first, until), from_epoch(first)
+    if last == first:
+        return Ticks(instant, instant, 1)
+    return Ticks(instant, from_epoch(last), schedule.count(first - 1, last))
+
+
+def _before(schedule: Schedule, tick: int) -> int | None:
+    """The tick before *tick*, which is one: as far away as the following one, more often than not."""
+    following = schedule.next_epoch(tick)
+    if following is not None:
+        guess = schedule.next_epoch(2 * tick - following - 1)
+        if guess is not None and guess < tick and schedule.next_epoch(guess) == tick:
+            return guess
+    return schedule.previous_epoch(tick)
 
 
 def _due(job: Job, tick: int, covered: int, *, missed: bool) -> Due:
-    before = job.schedule.previous_epoch(tick)
+    before = _before(job.schedule, tick)
     return Due(
         from_epoch(tick),
         missed,

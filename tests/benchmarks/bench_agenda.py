@@ -70,9 +70,8 @@ def main(count: int = 100_000, due: int = 10_000) -> None:
     measured = fill()
     used = tracemalloc.get_traced_memory()[0]
     tracemalloc.stop()
-    print(
-        f"memory of the agenda                        {used / 2**20:8.1f} MiB ({used / len(measured):.0f} B a job)"
-    )
+    each = used / len(measured)
+    print(f"memory of the agenda                        {used / 2**20:8.1f} MiB ({each:.0f} B a job)")
 
     random.seed(8)
     began = time.perf_counter()
@@ -94,9 +93,8 @@ def main(count: int = 100_000, due: int = 10_000) -> None:
     print(f"{taken:,} due at one instant, in slices of {SLICE}:")
     print(f"  until the first slice can be claimed      {first * 1000:8.3f} ms")
     print(f"  the longest slice                         {max(slices) * 1000:8.3f} ms")
-    print(
-        f"  until all are computed and rescheduled    {took * 1000:8.1f} ms ({took / taken * 1e6:.1f} µs a job)"
-    )
+    each = took / taken * 1e6
+    print(f"  until all are computed and rescheduled    {took * 1000:8.1f} ms ({each:.1f} µs a job)")
     outage = INSTANT + timedelta(days=30)
     secondly = Job("job", schedule_of("* * * * * *", "Europe/Berlin"), Policy("all"))
     began = time.perf_counter()
