@@ -53,6 +53,56 @@ def is_secret(kind: Kind, path: tuple[str, ...]) -> bool:
     )
 
 
+def open_keys(kind: Kind) -> frozenset[str]:
+    """The keys of a table of *kind*, and of all in it, that stand for no secret wherever they stand."""
+    open_: set[str] = set()
+    secret: set[str] = set()
+    waiting, seen = [kind], set[int]()
+    while waiting:
+        each = waiting.pop()
+        if id(each) in seen:
+            continue
+        seen.add(id(each))
+        for name, inside in _keys_of(each).items():
+            (secret if any(True for _ in _secret_leaves(inside)) else open_).add(name)
+            waiting.append(inside)
+        waiting += _inside(each)
+    return frozenset(open_ - secret)
+
+
+def _keys_of(kind: Kind) -> Mapping[str, Kind]:
+    if isinstance(kind, ModelKind) and tag_of(kind) is not None:
+        return {key: item.kind for key, item in tagless(kind).fields.items()}
+    if isinstance(kind, StructureKind):
+        return {key: item.kind for key, item in kind.fields.items()}
+    return {}
+
+
+def _inside(kind: Kind) -> list[Kind]:
+    """What is in *kind* without a key of its own."""
+    match kind:
+        case UnionKind():
+            return [*kind.members]
+        case TupleKind():
+            return [*kind.items]
+        case ListKind():
+            return [kind.item]
+        case DictKind():
+            return [kind.key, kind.item]
+        case ConstrainedKind():
+            return [kind.inner]
+    return []
+
+
+def _secret_leaves(kind: Kind) -> Iterator[Kind]:
+    """The secrets below a key that have no other key of a table between."""
+    inside = _inside(kind)
+    if not inside and not _keys_of(kind) and kind.secret:
+        yield kind
+    for each in inside:
+        yield from _secret_leaves(each)
+
+
 def _secret_paths(kind: Kind, path: tuple[str, ...], around: frozenset[int]) -> Iterator[tuple[str, ...]]:
     """The keys below a table of *kind* that hold secrets; a list that has one in it counts as a whole."""
     if id(kind) in around:  # a struct that may hold itself: its keys are known from the outermost

@@ -368,7 +368,9 @@ def _unknown_option(flag: str, known: Collection[str]) -> str:
 
 def _of_job(error: ConfigError) -> ConfigError:
     """*error* as one that harms a job and nothing else."""
-    return ConfigError(error.message, code="JK744", path=error.path, line=error.line, help=error.help)
+    found = ConfigError(error.message, code="JK744", path=error.path, line=error.line, help=error.help)
+    found.shown_keys = error.shown_keys
+    return found
 
 
 def _ordered(errors: list[ConfigError], config: Config) -> list[ConfigError]:
