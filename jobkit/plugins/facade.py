@@ -45,7 +45,8 @@ class Hooks:
 
     What :mod:`jobkit.hookspecs` says of each hook holds for its method. Synchronous ones belong to the thread
     that loads the project, asynchronous ones to the event loop; failures of plugins never come out, except
-    where a hook says so.
+    where a hook says so, and PluginError where a plugin that is required – or any, when strict – does not
+    provide what it should.
     """
 
     def __init__(self, registry: PluginRegistry) -> None:
@@ -66,6 +67,15 @@ class Hooks:
         info = self._registry.info(plugin)
         if info is not None:
             self._dispatch.failed(info, hook, error, run=run)
+
+    def refused(self, plugin: str, hook: str, error: BaseException, *, function: object = None) -> None:
+        """The same for what *plugin* has provided and cannot be used; *function* says where it is written.
+
+        Raises PluginError if the plugin is required, or when strict.
+        """
+        info = self._registry.info(plugin)
+        if info is not None:
+            self._dispatch.refused(info, hook, error, function=function)
 
     def note(self, failure: PluginFailure) -> None:
         """The same for a failure that another process has seen, and given to its ``PluginRegistry.relay``."""
@@ -196,9 +206,7 @@ class Hooks:
 
     def result_sinks(self, config: Config) -> list[Provided[Sink]]:
         """``jobkit_result_sinks``; whether each has what a sink needs is for the delivery to say."""
-        return self._dispatch.gather(
-            "jobkit_result_sinks", {"config": config}, checks.having("a sink", "emit")
-        )
+        return self._dispatch.gather("jobkit_result_sinks", {"config": config}, checks.anything)
 
     def plugin_error(self, error: PluginFailure) -> None:
         """``jobkit_plugin_error``."""
@@ -212,8 +220,8 @@ class Hooks:
         self._dispatch.call("jobkit_terminal_summary", lambda _: given)
 
     def web_panels(self, config: Config) -> list[Provided[Panel]]:
-        """``jobkit_web_panels``."""
-        return self._dispatch.gather("jobkit_web_panels", {"config": config}, checks.panel)
+        """``jobkit_web_panels``; whoever looks at the page sees the others, whatever plugin fails."""
+        return self._dispatch.gather("jobkit_web_panels", {"config": config}, checks.panel, isolated=True)
 
 
 def _kind(error: BaseException) -> str:
