@@ -13,6 +13,9 @@ from typing import Protocol
 
 import anyio
 
+#: A process needs some time to start; a virtual clock is further away from the machine's.
+_NO_SHIFT = timedelta(minutes=5)
+
 
 class Ticker(Protocol):
     """A running periodic call; ``stop()`` ends it and waits for a call in progress (idempotent)."""
@@ -32,7 +35,15 @@ class Clock(Protocol):
         ...
 
     async def sleep_until(self, instant: datetime) -> None:
-        """Return once ``now()`` has reached *instant*; at once if it lies in the past."""
+        """Return once ``now()`` has reached *instant*; at once if it lies in the past.
+
+        It follows the wall clock when that is set: forward, so that *instant* has passed, it returns within
+        ten seconds (on Linux at once); back, it waits on.
+        """
+        ...
+
+    async def pause(self, seconds: float) -> None:
+        """Sleep between two rounds of periodic work that nobody waits for."""
         ...
 
     def every(self, interval: timedelta, call: Callable[[], None], *, name: str) -> Ticker:
@@ -54,13 +65,32 @@ class SystemClock:
         return time.monotonic()
 
     async def sleep_until(self, instant: datetime) -> None:
-        # The wall clock may be set while we sleep, and a sleep follows the monotonic clock: look again
-        # at least every ten seconds.
-        while (remaining := (instant - self.now()).total_seconds()) > 0:  # noqa: ASYNC110 - nobody can tell us
-            await anyio.sleep(min(remaining, 10.0))
+        if instant > self.now():
+            from jobkit import wall_clock
+
+            await wall_clock.sleep_until(instant.timestamp(), lambda: self.now().timestamp())
+
+    async def pause(self, seconds: float) -> None:
+        await anyio.sleep(seconds)
 
     def every(self, interval: timedelta, call: Callable[[], None], *, name: str) -> Ticker:
         return _ThreadTicker(interval.total_seconds(), call, name)
+
+
+class _ShiftedClock(SystemClock):
+    """The machine's clocks, the wall clock set to another time."""
+
+    def __init__(self, by: timedelta) -> None:
+        self._by = by
+
+    def now(self) -> datetime:
+        return super().now() + self._by
+
+
+def clock_like(now: datetime) -> Clock:
+    """The clock of a process that was started by one whose clock shows *now*."""
+    by = now - datetime.now(UTC)
+    return SystemClock() if abs(by) < _NO_SHIFT else _ShiftedClock(by)
 
 
 class _ThreadTicker:

@@ -114,7 +114,7 @@ class Journals:
         failing = False
         while True:
             await self._opened.wait()
-            await anyio.sleep(INTERVAL.total_seconds())
+            await self.clock.pause(INTERVAL.total_seconds())
             for journal in tuple(self._open):
                 try:
                     await journal.write()

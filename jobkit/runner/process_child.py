@@ -19,7 +19,7 @@ from typing import Any
 
 import anyio
 
-from jobkit.clock import Clock, SystemClock
+from jobkit.clock import Clock, clock_like
 from jobkit.exceptions import JobkitError
 from jobkit.job import JobSpec
 from jobkit.logs import configure, install
@@ -150,7 +150,7 @@ def _execute(channel: Channel, message: Mapping[str, Any]) -> None:
 
 
 async def _attempt(channel: Channel, message: Mapping[str, Any], project: Project, spec: JobSpec) -> Verdict:
-    clock = SystemClock()
+    clock = clock_like(datetime.fromisoformat(message["now"]))
     site = _site(message, project, clock)
     schema = spec.signature.parameters
     parameters = schema.complete(schema.from_values(message["parameters"], job=spec.name), job=spec.name)

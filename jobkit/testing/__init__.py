@@ -2,6 +2,7 @@
 
 ``jobkit_run`` and ``jobkit_project`` are pytest fixtures (see :mod:`jobkit.testing.plugin`): the first runs
 a job of the project that a test belongs to, the second is a project in a temporary folder, for plugins.
+``virtual_clock``, a :class:`VirtualClock`, makes an hour's sleep end at once.
 ``conformance`` holds the suites that define what a correct store, and a correct sink, is.
 """
 
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from jobkit.testing.plugin import JobkitRun as JobkitRun
     from jobkit.testing.recorder import RecordedCall as RecordedCall
     from jobkit.testing.trial import JobkitProject as JobkitProject
+    from jobkit.testing.virtual_time import VirtualClock as VirtualClock
+    from jobkit.testing.virtual_time import VirtualTimeError as VirtualTimeError
 
 # Imported on first use: pytest loads this package in every session, and few use all of it.
 _HOMES = {
@@ -24,9 +27,19 @@ _HOMES = {
     "JobkitRun": "plugin",
     "RecordedCall": "recorder",
     "RunResult": "outcomes",
+    "VirtualClock": "virtual_time",
+    "VirtualTimeError": "virtual_time",
 }
 
-__all__ = ["CommandResult", "JobkitProject", "JobkitRun", "RecordedCall", "RunResult"]
+__all__ = [
+    "CommandResult",
+    "JobkitProject",
+    "JobkitRun",
+    "RecordedCall",
+    "RunResult",
+    "VirtualClock",
+    "VirtualTimeError",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -20,6 +20,7 @@ import pytest
 if TYPE_CHECKING:
     from jobkit.records import RunRecord
     from jobkit.testing.trial import JobkitProject
+    from jobkit.testing.virtual_time import VirtualClock
 
 
 class JobkitRun(Protocol):
@@ -39,7 +40,8 @@ class JobkitRun(Protocol):
 
         *job* is a name in the project that the test file belongs to, or what ``submit_job`` takes.
         *services* replaces services by name or type. Raises ParameterError for parameters that do not
-        fit and UsageError for an unknown name. Works in ``def`` and ``async def`` tests.
+        fit and UsageError for an unknown name. Works in ``def`` and ``async def`` tests. A test that asks
+        for ``virtual_clock`` too has its runs in virtual time.
         """
         ...
 
@@ -57,7 +59,16 @@ def jobkit_run(request: pytest.FixtureRequest) -> JobkitRun:
     """Run a job and get the record of the run: ``record = jobkit_run("name", parameters={...})``."""
     from jobkit.testing.running import TestRunner
 
-    return TestRunner(request.path.parent)
+    clock = request.getfixturevalue("virtual_clock") if "virtual_clock" in request.fixturenames else None
+    return TestRunner(request.path.parent, clock)
+
+
+@pytest.fixture
+def virtual_clock() -> VirtualClock:
+    """Time that passes at once: ``jobkit_run`` runs in it, and ``virtual_clock.run(coroutine_function)``."""
+    from jobkit.testing.virtual_time import VirtualClock
+
+    return VirtualClock()
 
 
 @pytest.fixture

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from jobkit.job import JobSpec
     from jobkit.project import Project
     from jobkit.records import RunRecord
+    from jobkit.testing.virtual_time import VirtualClock
 
 T = TypeVar("T")
 
@@ -30,8 +31,9 @@ class TestRunner:
 
     __test__ = False  # its name is no reason for pytest to collect it
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, clock: VirtualClock | None = None) -> None:
         self._folder = folder
+        self._clock = clock
 
     def __call__(
         self,
@@ -55,21 +57,28 @@ class TestRunner:
         config = project.config if project is not None else _plain_config(self._folder)
         hooks = project.hooks if project is not None else None
         providers = project.services if project is not None else None
+        clock = self._clock
 
         async def run() -> RunRecord:
             from jobkit.runner import Runner
             from jobkit.stores.memory import MemoryStore
 
             async with (
-                MemoryStore(project=config.project.name) as store,
+                MemoryStore(project=config.project.name, now=None if clock is None else clock.now) as store,
                 Runner(
-                    jobs, store, config=config, services=services, hooks=hooks, providers=providers
+                    jobs,
+                    store,
+                    config=config,
+                    clock=clock,
+                    services=services,
+                    hooks=hooks,
+                    providers=providers,
                 ) as runner,
             ):
                 return await runner.run(spec, parameters, enforce=enforce, timeout=timeout)
 
         with explained():
-            return from_here(run)
+            return from_here(run, anyio.run if clock is None else clock.run)
 
 
 @contextmanager
@@ -158,16 +167,19 @@ def _plain_config(folder: Path) -> Config:
     )
 
 
-def from_here(call: Callable[[], Awaitable[T]]) -> T:
-    """What *call* gives, in an event loop of its own: in this thread, or beside one that runs in it."""
+def from_here(
+    call: Callable[[], Awaitable[T]], start: Callable[[Callable[[], Awaitable[T]]], T] = anyio.run
+) -> T:
+    """What *call* gives, in an event loop of its own that *start* makes: in this thread, or beside one that
+    runs in it."""
     if not _loop_runs_here():
-        return anyio.run(call)
+        return start(call)
     outcome: list[T] = []
     failure: list[BaseException] = []
 
     def work() -> None:
         try:
-            outcome.append(anyio.run(call))
+            outcome.append(start(call))
         except BaseException as error:  # carried over to the thread that waits
             failure.append(error)
 

@@ -63,10 +63,13 @@ def read(value: Any, kind: type[T]) -> T:
 # -- from the parent ------------------------------------------------------------------------------
 
 
-def order_message(order: Order, config: Config, cleanup: float, hooks: Hooks | None) -> dict[str, Any]:
-    """An order, and what the process has to know of this one."""
+def order_message(
+    order: Order, config: Config, cleanup: float, hooks: Hooks | None, now: datetime
+) -> dict[str, Any]:
+    """An order, and what the process has to know of this one. *now* is this process's time."""
     limit = order.limit
     return {
+        "now": now.isoformat(),
         "root": str(config.root),
         "env": config.env,
         "level": next(name for name, level in setup.LEVELS.items() if level == setup.state().level),

@@ -12,7 +12,10 @@ from jobkit.project import Project
 from tests.cli.harness import CommandLine, Ended
 from tests.scenario.codes.walk import Walk
 
-ELSEWHERE: dict[str, str] = {}
+ELSEWHERE: dict[str, str] = {
+    "JK890": "tests/virtual_time/test_clock.py::test_a_loop_with_nothing_left_says_so",
+    "JK891": "tests/virtual_time/test_clock.py::test_a_thread_that_passes_the_time_for_real_is_named",
+}
 
 _JOBS = """
 from jobkit import JobContext, submit_job
