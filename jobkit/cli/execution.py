@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import anyio
 
 from jobkit.cli.debugging import Debugging
+from jobkit.cli.exit_codes import ExitCode
 from jobkit.cli.interruption import Interruption
 from jobkit.cli.last_words import end_at_once
 from jobkit.cli.plan import Manner, Order, Outcome
@@ -90,6 +93,7 @@ class _Execution:
             hooks=project.hooks,
             providers=project.services,
             finished=delivery.finished if delivery is not None else None,
+            stalled=partial(os._exit, ExitCode.INTERNAL),
         )
         # Only the runs are cancelled: runner and store still have to write down what becomes of them.
         async with runner:

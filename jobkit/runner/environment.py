@@ -16,12 +16,13 @@ if TYPE_CHECKING:
     from jobkit.records import RunRecord
     from jobkit.runner.journal import Journals
     from jobkit.runner.leases import LeaseKeeper
+    from jobkit.runner.loop_guard import LoopGuard
     from jobkit.runner.observer import Audience
     from jobkit.runner.orders import Limit
     from jobkit.runner.outcome import Stop
     from jobkit.runner.run import Request
     from jobkit.runner.site import Site
-    from jobkit.stores.base import Store
+    from jobkit.stores.base import Lease, Store
 
 
 class Stoppable(Protocol):
@@ -40,6 +41,7 @@ class Environment:
     store: Store
     site: Site
     leases: LeaseKeeper
+    guard: LoopGuard | None
     journals: Journals
     audience: Audience
     identity: ProcessIdentity
@@ -49,3 +51,9 @@ class Environment:
     children: Callable[[Request, RunRecord, Limit | None], RunsChildren]
     cancel_reason: Reason = Reason.INTERRUPTED
     going_on: dict[str, Stoppable] = field(default_factory=dict)
+
+    def hold(self, lease: Lease, limit: Limit | None = None) -> None:
+        """Renew *lease*, and watch the event loop while there are any."""
+        self.leases.hold(lease, limit)
+        if self.guard is not None:
+            self.guard.watch()

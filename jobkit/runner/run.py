@@ -76,7 +76,7 @@ class Run:
         environment = self._environment
         self._record, self._lease = await self._begin()
         environment.going_on[self._record.id] = self
-        environment.leases.hold(self._lease)
+        environment.hold(self._lease)
         try:
             self._announce_start()
             await self._tell_start()
@@ -153,7 +153,7 @@ class Run:
                 return await self._fenced(outcome)
             self._lease = lease
             self._record = replace(self._record, attempt=lease.attempt)
-            self._environment.leases.hold(lease)
+            self._environment.hold(lease)
 
     async def _attempt(self) -> tuple[Verdict, Journal, ThreadCall | None]:
         """Execute one attempt and judge it; cancellation is noted, not raised."""
@@ -171,6 +171,7 @@ class Run:
             attempt = self._prepared(capture, journal)
             verdict = await attempt.verdict()
             self._current = None
+            environment.hold(self._lease)  # it is over: recording it may take as long as it takes
             if attempt.interrupted is not None:
                 self._patience.interrupted = attempt.interrupted
                 self._stop = self._stop or self._interruption()
@@ -192,6 +193,7 @@ class Run:
         else:
             attempt = Attempt(environment.site, order, children, journal.progressed)
         self._current = attempt
+        environment.hold(self._lease, order.limit)
         if self._stop is not None:
             attempt.stop(self._stop)
         return attempt

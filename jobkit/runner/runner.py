@@ -21,6 +21,7 @@ from jobkit.runner.children import Children
 from jobkit.runner.environment import Environment
 from jobkit.runner.journal import Journals
 from jobkit.runner.leases import LeaseKeeper
+from jobkit.runner.loop_guard import LoopGuard, calls_soon
 from jobkit.runner.observer import Audience, Observer
 from jobkit.runner.outcome import Stop
 from jobkit.runner.requests import request_for
@@ -51,7 +52,9 @@ class Runner:
     attempt raised, before services close, and holds the event loop meanwhile (a debugger); with it there
     are neither retries, timeouts nor processes. *hooks* are those of plugins; *providers* are all services
     that there are, by default the built-in ones. *finished* is called on the event loop with the record of
-    each run that has ended, children included, after the ``run_finished`` hooks.
+    each run that has ended, children included, after the ``run_finished`` hooks. *stalled* ends the process;
+    it is called, in another thread, once a job has blocked the event loop for ``[scheduler] loop_stall``.
+    Without it, as in a program that is not ours to end, that is only said, and the leases are given up.
     """
 
     def __init__(
@@ -68,11 +71,13 @@ class Runner:
         hooks: Hooks | None = None,
         providers: Sequence[Provider] | None = None,
         finished: Callable[[RunRecord], None] | None = None,
+        stalled: Callable[[], None] | None = None,
     ) -> None:
         clock = clock or SystemClock()
         audience = Audience(observer, finished)
         lease = config.scheduler.lease
         self._stack = AsyncExitStack()
+        self._stalled = stalled
         self._places = anyio.Semaphore(config.scheduler.max_concurrent_runs, fast_acquire=True)
         self._environment = Environment(
             jobs=jobs,
@@ -80,7 +85,8 @@ class Runner:
             site=Site(
                 config, clock, services or {}, cleanup, inspect=inspect, hooks=hooks, providers=providers
             ),
-            leases=LeaseKeeper(store, clock, lease, self._lost),
+            leases=LeaseKeeper(store, clock, lease, self._lost, self._is_stalled),
+            guard=None,
             journals=Journals(store, clock, audience),
             audience=audience,
             identity=ProcessIdentity.current(),
@@ -95,6 +101,7 @@ class Runner:
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(environment.site)
             tasks = await stack.enter_async_context(anyio.create_task_group())
+            environment.guard = self._new_guard()
             stack.push_async_callback(self._stop_renewing)
             stack.callback(tasks.cancel_scope.cancel)
             tasks.start_soon(environment.journals.serve)
@@ -175,7 +182,28 @@ class Runner:
             stop = Stop(RunStatus.CANCELLED, "its lease was lost: the run was taken for dead")
             self._environment.site.soon(partial(run.stop, stop))
 
+    def _new_guard(self) -> LoopGuard | None:
+        environment = self._environment
+        if environment.site.inspects:  # a debugger holds the event loop as long as somebody likes
+            return None
+        return LoopGuard(
+            environment.site.clock,
+            environment.site.config.scheduler.loop_stall,
+            calls_soon(),
+            lambda: environment.leases.any_held,
+            self._stalled,
+        )
+
+    def _is_stalled(self) -> bool:
+        guard = self._environment.guard
+        return guard is not None and guard.stalled
+
     async def _stop_renewing(self) -> None:
         # It waits for a renewal that is under way, which the event loop must not do.
         with anyio.CancelScope(shield=True):
-            await anyio.to_thread.run_sync(self._environment.leases.stop)
+            await anyio.to_thread.run_sync(self._stop_threads)
+
+    def _stop_threads(self) -> None:
+        self._environment.leases.stop()
+        if self._environment.guard is not None:
+            self._environment.guard.stop()

@@ -14,6 +14,8 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
+from jobkit.logs.context import current_capture
+
 if TYPE_CHECKING:
     import asyncio
 
@@ -45,17 +47,18 @@ def make_task(loop: asyncio.AbstractEventLoop, coroutine: Any, **options: Any) -
     import asyncio
 
     if inside_run.get():
-        coroutine = _Guarded(coroutine)
+        coroutine = GuardedTask(coroutine)
     return asyncio.Task(coroutine, loop=loop, **options)
 
 
-class _Guarded(Coroutine[Any, Any, Any]):
-    """A coroutine whose exit is an error like any other."""
+class GuardedTask(Coroutine[Any, Any, Any]):
+    """A coroutine whose exit is an error like any other; *capture* is that of the run it belongs to."""
 
-    __slots__ = ("_coroutine",)
+    __slots__ = ("_coroutine", "capture")
 
     def __init__(self, coroutine: Coroutine[Any, Any, Any]) -> None:
         self._coroutine = coroutine
+        self.capture = current_capture.get()
 
     def __getattr__(self, name: str) -> Any:  # `cr_frame` and its like: how a task is looked into
         return getattr(self._coroutine, name)
