@@ -66,6 +66,7 @@ class Attempt:
         self._asked = False
         self._services = site.services.run_scope(order.spec, log=order.log)
         self._stop: Stop | None = None
+        self._stopped: tuple[datetime, timedelta] | None = None
         self._returned: object = None
         self._error: BaseException | None = None
         self._service_failed = False
@@ -127,7 +128,7 @@ class Attempt:
         """Cancel the attempt; the first reason counts. Services are still closed, in limited time."""
         if self._stop is not None or self._over:
             return
-        self._stop = stop
+        self._stop, self._stopped = stop, self._time()
         self._bridge.cancel()
         self._scope.cancel()
         if self._entering is not None:
@@ -266,12 +267,17 @@ class Attempt:
         around = self._wrapping.around_call() if self._wrapping is not None else None
         threaded = ThreadedCall(self.site.threads, context, arguments, around)
         try:
-            return await threaded.wait(self.site.thread_grace.total_seconds())
+            return await threaded.wait(self._thread_grace)
         finally:
             self._where = threaded.where
             if threaded.left_behind and not self.site.disposable:
                 self.thread = threaded.call
                 self._left = "its thread was left behind, and still goes on"
+
+    def _thread_grace(self) -> float:
+        site = self.site
+        late = self._stop is not None and self._stop.status is RunStatus.TIMED_OUT
+        return (site.late_grace if late else site.thread_grace).total_seconds()
 
     def _inspect(self, error: BaseException) -> None:
         if not self.stopping:  # what a cancelled job raises is about its being cancelled
@@ -343,11 +349,17 @@ class Attempt:
 
     def _end(self) -> tuple[datetime, timedelta]:
         """It is over, by now and after so long."""
-        clock = self.site.clock
         self._countdown.put_off()
         if self._stop is None and self._countdown.late:
             self._stop = self._countdown.overdue()
         self._over = True
+        if self.thread is not None and self._stopped is not None:
+            return self._stopped  # it was over for everybody but its thread
+        return self._time()
+
+    def _time(self) -> tuple[datetime, timedelta]:
+        """What time it is, and how long the attempt has taken."""
+        clock = self.site.clock
         return clock.now(), timedelta(seconds=clock.monotonic() - self.order.began)
 
     def _went_wrong(self, error: BaseException) -> None:

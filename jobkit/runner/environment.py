@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from jobkit.processes import ProcessIdentity
     from jobkit.protocols import RunsChildren
     from jobkit.records import RunRecord
+    from jobkit.runner.abandoned import AbandonedLeases
     from jobkit.runner.journal import Journals
     from jobkit.runner.leases import LeaseKeeper
     from jobkit.runner.loop_guard import LoopGuard
@@ -50,6 +51,8 @@ class Environment:
     secrets: frozenset[str]
     children: Callable[[Request, RunRecord, Limit | None], RunsChildren]
     cancel_reason: Reason = Reason.INTERRUPTED
+    #: Set once the runner is entered.
+    abandoned: AbandonedLeases = field(init=False)
     going_on: dict[str, Stoppable] = field(default_factory=dict)
 
     def hold(self, lease: Lease, limit: Limit | None = None) -> None:

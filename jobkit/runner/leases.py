@@ -52,13 +52,14 @@ class LeaseKeeper:
         self._stalled = stalled
         self._lock = threading.Lock()
         self._held: dict[str, _Held] = {}
+        self._abandoned: dict[tuple[str, int], Lease] = {}
         self._ticker: Ticker | None = None
         self._failing = False
 
     @property
     def any_held(self) -> bool:
         """Whether there is anything to renew."""
-        return bool(self._held)
+        return bool(self._held or self._abandoned)
 
     def hold(self, lease: Lease, limit: Limit | None = None) -> None:
         """Renew *lease* from now on, in the place of an older one of the same run.
@@ -67,8 +68,20 @@ class LeaseKeeper:
         """
         with self._lock:
             self._held[lease.run_id] = _Held(lease, limit)
-            if self._ticker is None:
-                self._ticker = self._clock.every(self._interval, self._renew, name="jobkit-leases")
+            self._begin()
+
+    def abandon(self, lease: Lease) -> None:
+        """Renew *lease*, beside what its run has later, until the thread that goes on under it has ended.
+
+        However late that is: nothing else keeps the job from being started beside it.
+        """
+        with self._lock:
+            self._abandoned[lease.run_id, lease.fence] = lease
+            self._begin()
+
+    def release_abandoned(self, lease: Lease) -> None:
+        """Its thread has ended. Idempotent."""
+        self._abandoned.pop((lease.run_id, lease.fence), None)
 
     def release(self, run_id: str) -> None:
         """Renew the lease of that run no more. Idempotent."""
@@ -78,17 +91,24 @@ class LeaseKeeper:
         """Renew nothing any more; waits for a renewal in progress, a few seconds at most. Idempotent."""
         with self._lock:
             self._held.clear()
+            self._abandoned.clear()
             ticker, self._ticker = self._ticker, None
         if ticker is not None:
             ticker.stop()
 
+    def _begin(self) -> None:
+        if self._ticker is None:
+            self._ticker = self._clock.every(self._interval, self._renew, name="jobkit-leases")
+
     def _renew(self) -> None:
         with self._lock:
-            held = tuple(self._held.values())
-            if not held and self._ticker is not None:  # an idle process does not wake up for nothing
+            held, abandoned = tuple(self._held.values()), tuple(self._abandoned.values())
+            if (
+                not held and not abandoned and self._ticker is not None
+            ):  # an idle process does not wake up for nothing
                 self._ticker.stop()
                 self._ticker = None
-        leases = tuple(one.lease for one in held if self._is_renewed(one))
+        leases = (*(one.lease for one in held if self._is_renewed(one)), *abandoned)
         if not leases:
             return
         try:

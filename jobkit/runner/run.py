@@ -11,21 +11,19 @@ from typing import TYPE_CHECKING, Any
 import anyio
 
 from jobkit.exceptions import StoreUnavailable
-from jobkit.logs import get_logger
 from jobkit.logs.capture import RunCapture
 from jobkit.plugins import values
 from jobkit.records import format_instant
+from jobkit.runner.announcing import Announcer, facts
 from jobkit.runner.attempt import Attempt
 from jobkit.runner.executors.calling import executor_of
 from jobkit.runner.orders import Limit, Order
 from jobkit.runner.outcome import Stop, Verdict
 from jobkit.runner.patience import Patience
-from jobkit.statuses import Reason, RunStatus, Trigger
+from jobkit.statuses import Reason, Trigger
 from jobkit.stores.base import Lease, LeaseRequest, NewRun, Outcome
 
 if TYPE_CHECKING:
-    from structlog.typing import FilteringBoundLogger
-
     from jobkit.job import JobSpec
     from jobkit.records import RunRecord
     from jobkit.runner.environment import Environment
@@ -66,7 +64,7 @@ class Run:
         self._stop: Stop | None = None
         self._record: RunRecord
         self._lease: Lease
-        self._log: FilteringBoundLogger
+        self._announcer: Announcer
 
     async def execute(self) -> RunRecord:
         """The record of the run once it has ended. A cancellation is recorded first, then raised.
@@ -75,16 +73,17 @@ class Run:
         """
         environment = self._environment
         self._record, self._lease = await self._begin()
+        self._announcer = Announcer(environment.audience, self._record, self._request.spec)
         environment.going_on[self._record.id] = self
         environment.hold(self._lease)
         try:
-            self._announce_start()
+            self._announcer.started(self._record)
             await self._tell_start()
             record = await self._attempts()
         finally:
             environment.leases.release(self._record.id)
             del environment.going_on[self._record.id]
-        self._announce_end(record)
+        self._announcer.finished(record)
         await self._tell_end(record)
         if self._patience.interrupted is not None:
             raise self._patience.interrupted
@@ -140,14 +139,17 @@ class Run:
             verdict, journal, left = await self._attempt()
             outcome = verdict.outcome
             retry_at = self._retry_at(verdict)
-            self._tell_attempt(outcome, retry_at)
+            self._announcer.attempt_ended(self._record, self._lease.attempt, outcome, retry_at)
+            abandoned = left is not None and await self._abandon()
             if retry_at is None:
-                return await self._finish(outcome, journal)
+                return await self._finish(outcome, journal, left if abandoned else None)
             if not await self._queue(outcome, journal, retry_at):
                 return await self._fenced(outcome)
             await self._wait(retry_at, left)
             if self._stop is not None:
-                return await self._finish(self._stopped(outcome), journal)
+                return await self._finish(self._stopped(outcome), journal, left if abandoned else None)
+            if abandoned:
+                await self._patience.ask(self._release, "release a lease")
             lease = await self._patience.ask(self._begin_again, "begin an attempt")
             if lease is None:
                 return await self._fenced(outcome)
@@ -177,7 +179,7 @@ class Run:
                 self._stop = self._stop or self._interruption()
             retry_at = self._retry_at(verdict)
             if retry_at is not None:
-                capture.logger.warning("run.retrying", at=format_instant(retry_at), **_facts(verdict.outcome))
+                capture.logger.warning("run.retrying", at=format_instant(retry_at), **facts(verdict.outcome))
         environment.journals.close(journal)
         return verdict, journal, attempt.thread
 
@@ -232,6 +234,15 @@ class Run:
         retry_at = self._environment.site.clock.now() + request.spec.retries.pause(number, self._record.id)
         return retry_at if request.limit is None or retry_at < request.limit.at else None
 
+    async def _abandon(self) -> bool:
+        """Have the lease outlive the attempt, whose thread was left behind; False if it cannot."""
+        return await self._patience.ask(
+            lambda: self._environment.abandoned.abandon(self._lease), "abandon a lease"
+        )
+
+    async def _release(self) -> None:
+        await self._environment.abandoned.release(self._lease)
+
     async def _queue(self, outcome: Outcome, journal: Journal, retry_at: datetime) -> bool:
         store, lease = self._environment.store, self._lease
 
@@ -266,7 +277,10 @@ class Run:
 
     # -- the record -----------------------------------------------------------------------------------
 
-    async def _finish(self, outcome: Outcome, journal: Journal) -> RunRecord:
+    async def _finish(
+        self, outcome: Outcome, journal: Journal, thread: ThreadCall | None = None
+    ) -> RunRecord:
+        """Record *outcome*; the lease stays with *thread*, which was left behind, until that has ended."""
         store, lease = self._environment.store, self._lease
 
         async def finish() -> RunRecord | None:
@@ -276,25 +290,21 @@ class Run:
         try:
             record = await self._patience.ask(finish, "record a run")
         except StoreUnavailable as error:
-            self._log.error("finish.unrecorded", error=str(error), **_facts(outcome))
+            self._announcer.log.error("finish.unrecorded", error=str(error), **facts(outcome))
             raise self._patience.interrupted or error from error
-        return record if record is not None else await self._fenced(outcome)
+        if record is None:
+            return await self._fenced(outcome)
+        if thread is not None:
+            self._environment.abandoned.keep(lease, thread)
+        return record
 
     async def _fenced(self, outcome: Outcome) -> RunRecord:
         """Somebody else has ended our lease: what they recorded stands, ours is only told."""
-        self._log.error("finish.fenced", **_facts(outcome))
+        self._announcer.log.error("finish.fenced", **facts(outcome))
         store = self._environment.store
         return await self._patience.ask(lambda: store.run(self._record.id), "read a run")
 
     # -- who is told ----------------------------------------------------------------------------------
-
-    def _announce_start(self) -> None:
-        record, spec = self._record, self._request.spec
-        self._log = get_logger().bind(run=record.number, job=record.job, extension=record.extension)
-        self._log.info(
-            "run.started", trigger=record.trigger.value, actor=record.actor, enforce=record.enforce
-        )
-        self._environment.audience.tell(lambda observer: observer.run_started(record, spec))
 
     async def _tell_start(self) -> None:
         """Have plugins know. Being stopped or cancelled ends that: then the first attempt ends at once."""
@@ -324,19 +334,8 @@ class Run:
             except anyio.get_cancelled_exc_class() as cancellation:
                 self._patience.interrupted = cancellation
             if self._patience.interrupted is not None and scope.cancelled_caught:
-                self._log.warning("run_finished.cut_off", run_id=record.id)
+                self._announcer.log.warning("run_finished.cut_off", run_id=record.id)
         environment.audience.finished(record)
-
-    def _tell_attempt(self, outcome: Outcome, retry_at: datetime | None) -> None:
-        record, number = self._record, self._lease.attempt
-        self._environment.audience.tell(
-            lambda observer: observer.attempt_finished(record, number, outcome, retry_at)
-        )
-
-    def _announce_end(self, record: RunRecord) -> None:
-        level = "info" if record.status.ok else "warning" if record.status is RunStatus.CANCELLED else "error"
-        getattr(self._log, level)("run.finished", **_canonical(record))
-        self._environment.audience.tell(lambda observer: observer.run_finished(record))
 
 
 def _limit(request: Request, started_at: datetime, monotonic: float) -> Limit | None:
@@ -346,30 +345,3 @@ def _limit(request: Request, started_at: datetime, monotonic: float) -> Limit | 
         return request.limit
     own = Limit(monotonic + timeout.total_seconds(), started_at + timeout, timeout)
     return own if request.limit is None or own.monotonic < request.limit.monotonic else request.limit
-
-
-def _facts(outcome: Outcome) -> dict[str, Any]:
-    return {"status": outcome.status.value, "duration_ms": outcome.duration_ms, "message": outcome.message}
-
-
-def _canonical(record: RunRecord) -> dict[str, Any]:
-    """Everything about a run in one line; what it does not have is left out."""
-    facts: dict[str, Any] = {
-        "status": record.status.value,
-        "duration_ms": record.duration_ms,
-        "attempt": record.attempt,
-        "attempts": record.attempts,
-        "trigger": record.trigger.value,
-        "actor": record.actor,
-        "node": record.node,
-        "message": record.message,
-        "processed": record.processed,
-        "errors": record.errors,
-        "reason": record.reason,
-        "error": record.error.type if record.error is not None else None,
-        "cleanup_errors": len(record.cleanup_errors) or None,
-        "scheduled_at": format_instant(record.scheduled_at) if record.scheduled_at is not None else None,
-        "parent": record.parent,
-        "retry_of": record.retry_of,
-    }
-    return {name: value for name, value in facts.items() if value is not None}

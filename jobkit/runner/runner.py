@@ -16,6 +16,7 @@ import anyio.to_thread
 from jobkit.clock import SystemClock
 from jobkit.durations import parse_duration
 from jobkit.processes import ProcessIdentity
+from jobkit.runner.abandoned import AbandonedLeases
 from jobkit.runner.admission import admit
 from jobkit.runner.children import Children
 from jobkit.runner.environment import Environment
@@ -104,6 +105,7 @@ class Runner:
             environment.guard = self._new_guard()
             stack.push_async_callback(self._stop_renewing)
             stack.callback(tasks.cancel_scope.cancel)
+            environment.abandoned = AbandonedLeases(environment.store, environment.leases, tasks.start_soon)
             tasks.start_soon(environment.journals.serve)
             self._stack = stack.pop_all()
         return self
@@ -171,6 +173,14 @@ class Runner:
         """Jobs whose threads were left behind and still go on: the interpreter would wait for them at its
         end, so a program ends with ``os._exit`` if there are any. From any thread."""
         return self._environment.site.threads.abandoned
+
+    @property
+    def takes_threads(self) -> bool:
+        """Whether jobs in threads are started here: not once ten threads were left behind and still go on.
+
+        From any thread.
+        """
+        return self._environment.site.threads.has_room
 
     def _children(self, *facts: Any) -> Children:
         return Children(self._environment, *facts)

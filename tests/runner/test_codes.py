@@ -121,10 +121,12 @@ async def test_jk521_too_many_threads_are_enough(runner: MakeRunner) -> None:
         with pytest.raises(RunRefused, match="10 threads of earlier runs did not end") as refused:
             await here.run(spec)
         assert refused.value.code == "JK521"
+        assert not here.takes_threads
         assert (await here.run(spec_of(well))).status is RunStatus.SUCCEEDED, "the event loop is free"
         go_on.set()
         while here.abandoned_threads:  # noqa: ASYNC110 - threads end when they end
             await anyio.sleep(0.01)
+        assert here.takes_threads
         await here.run(spec_of(asks, timeout=SOON))
         assert here.abandoned_threads == ()
 
