@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from jobkit.runner.observer import Audience
     from jobkit.runner.orders import Limit
     from jobkit.runner.outcome import Stop
-    from jobkit.runner.run import Request
+    from jobkit.runner.request import Request
     from jobkit.runner.site import Site
     from jobkit.stores.base import Lease, Store
 

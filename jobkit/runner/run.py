@@ -3,54 +3,35 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import anyio
 
-from jobkit.exceptions import StoreUnavailable
+from jobkit.exceptions import JobkitError, ParameterError, StoreUnavailable
+from jobkit.job import NO_RETRY
 from jobkit.logs.capture import RunCapture
 from jobkit.plugins import values
 from jobkit.records import format_instant
+from jobkit.redaction import Redactor
 from jobkit.runner.announcing import Announcer, facts
 from jobkit.runner.attempt import Attempt
 from jobkit.runner.executors.calling import executor_of
-from jobkit.runner.orders import Limit, Order
-from jobkit.runner.outcome import Stop, Verdict
+from jobkit.runner.orders import Order
+from jobkit.runner.outcome import Ended, Stop, Verdict, judge
 from jobkit.runner.patience import Patience
-from jobkit.statuses import Reason, Trigger
+from jobkit.statuses import Reason, RunStatus
 from jobkit.stores.base import Lease, LeaseRequest, NewRun, Outcome
 
 if TYPE_CHECKING:
-    from jobkit.job import JobSpec
     from jobkit.records import RunRecord
     from jobkit.runner.environment import Environment
     from jobkit.runner.executors.process import ProcessAttempt
     from jobkit.runner.executors.thread import ThreadCall
     from jobkit.runner.journal import Journal
-
-
-@dataclass(slots=True, kw_only=True)
-class Request:
-    """A run that was asked for, with its parameters validated.
-
-    *ancestors* are the names of the jobs that it is a child, grandchild, … of, *limit* the deadline it
-    inherits from them.
-    """
-
-    id: str
-    spec: JobSpec
-    parameters: Mapping[str, Any]
-    trigger: Trigger
-    actor: str
-    enforce: bool
-    timeout: timedelta | None
-    secrets: frozenset[str] = frozenset()
-    parent: str | None = None
-    ancestors: tuple[str, ...] = ()
-    limit: Limit | None = None
+    from jobkit.runner.request import Request
 
 
 class Run:
@@ -71,20 +52,46 @@ class Run:
 
         StoreError if the run could not be begun or, its process being stopped, not be recorded.
         """
-        environment = self._environment
         self._record, self._lease = await self._begin()
+        return await self._carry_out()
+
+    async def take_up(self, record: RunRecord, limits: Mapping[str, int] | None) -> RunRecord | None:
+        """The same for *record*, which is queued in the store; None if it is not to be had now.
+
+        One that is to be tried again is queued again when this returns.
+        """
+        self._record = record
+        lease = await self._patience.ask(self._taking_up(limits), "begin an attempt")
+        if lease is None:
+            if self._patience.interrupted is not None:
+                raise self._patience.interrupted
+            return None
+        self._lease = lease
+        self._record = replace(
+            record,
+            status=RunStatus.RUNNING,
+            started_at=record.started_at or self._environment.site.clock.now(),
+            attempt=lease.attempt,
+            node=lease.node,
+        )
+        return await self._carry_out()
+
+    async def _carry_out(self) -> RunRecord:
+        environment = self._environment
         self._announcer = Announcer(environment.audience, self._record, self._request.spec)
         environment.going_on[self._record.id] = self
         environment.hold(self._lease)
         try:
-            self._announcer.started(self._record)
-            await self._tell_start()
+            if self._lease.attempt == 1:
+                self._announcer.started(self._record)
+                await self._tell_start()
             record = await self._attempts()
         finally:
             environment.leases.release(self._record.id)
             del environment.going_on[self._record.id]
-        self._announcer.finished(record)
-        await self._tell_end(record)
+        if record.status.finished:  # otherwise somebody else goes on with it, and tells its end
+            self._announcer.finished(record)
+            await self._tell_end(record)
         if self._patience.interrupted is not None:
             raise self._patience.interrupted
         return record
@@ -114,27 +121,46 @@ class Run:
             parent=request.parent,
         )
         store = self._environment.store
-        return await self._patience.ask(lambda: store.add_and_start(new, self._wish()), "begin a run")
-
-    def _wish(self) -> LeaseRequest:
-        environment = self._environment
         # The caller waits for this run: nobody else can go on with it.
-        return LeaseRequest(environment.identity, environment.node, environment.lease, pinned=True)
+        wish = self._wish(pinned=True)
+        return await self._patience.ask(lambda: store.add_and_start(new, wish), "begin a run")
+
+    def _wish(self, *, pinned: bool) -> LeaseRequest:
+        environment = self._environment
+        return LeaseRequest(environment.identity, environment.node, environment.lease, pinned=pinned)
 
     async def _begin_again(self) -> Lease | None:
-        store, run_id = self._environment.store, self._record.id
-        lease = await store.start_attempt(run_id, self._wish())
-        if lease is not None:
-            return lease
-        # It may have been started by a call of ours whose answer we did not get.
-        for held in await store.open_leases():
-            if held.lease.run_id == run_id and held.lease.owner == self._environment.identity:
+        wish = self._wish(pinned=True)
+        lease = await self._environment.store.start_attempt(self._record.id, wish)
+        return lease or await self._own_lease()
+
+    def _taking_up(self, limits: Mapping[str, int] | None) -> Callable[[], Awaitable[Lease | None]]:
+        """What starts an attempt of a run that anybody may start."""
+        environment, run_id, wish = self._environment, self._record.id, self._wish(pinned=False)
+        start: Callable[..., Awaitable[Lease | None]] = environment.store.start_attempt
+        more = {} if limits is None else {"limits": limits}
+        asked = False
+
+        async def take() -> Lease | None:
+            nonlocal asked
+            before, asked = asked, True
+            return await start(run_id, wish, **more) or (await self._own_lease() if before else None)
+
+        return take
+
+    async def _own_lease(self) -> Lease | None:
+        """The lease of an attempt that was started by a call of ours whose answer we did not get."""
+        environment = self._environment
+        for held in await environment.store.open_leases():
+            if held.lease.run_id == self._record.id and held.lease.owner == environment.identity:
                 return held.lease
         return None
 
     # -- attempts -----------------------------------------------------------------------------------
 
     async def _attempts(self) -> RunRecord:
+        if self._request.failure is not None:
+            return await self._finish(self._failed(self._request.failure), None)
         while True:
             verdict, journal, left = await self._attempt()
             outcome = verdict.outcome
@@ -145,6 +171,10 @@ class Run:
                 return await self._finish(outcome, journal, left if abandoned else None)
             if not await self._queue(outcome, journal, retry_at):
                 return await self._fenced(outcome)
+            if not self._lease.pinned:  # whoever comes goes on with it
+                if left is not None and abandoned:
+                    self._environment.abandoned.keep(self._lease, left)
+                return replace(self._record, status=RunStatus.QUEUED)
             await self._wait(retry_at, left)
             if self._stop is not None:
                 return await self._finish(self._stopped(outcome), journal, left if abandoned else None)
@@ -213,7 +243,7 @@ class Run:
             parameters,
             started_at,
             began,
-            _limit(request, started_at, began),
+            request.limit_from(started_at, began),
             capture.logger,
             capture.redactor,
             self._interruption,
@@ -264,6 +294,13 @@ class Run:
             self._stop = self._stop or self._interruption()
         self._current = None
 
+    def _failed(self, failure: JobkitError) -> Outcome:
+        """The outcome of a run that cannot be executed."""
+        ended = Ended(self._environment.site.clock.now(), timedelta(0), error=failure)
+        outcome = judge(ended, NO_RETRY, Redactor(self._request.secrets)).outcome
+        reason = Reason.PARAMETERS if isinstance(failure, ParameterError) else None
+        return replace(outcome, reason=reason)
+
     def _stopped(self, last: Outcome) -> Outcome:
         """The outcome of a run that was stopped between two attempts."""
         assert self._stop is not None
@@ -278,13 +315,14 @@ class Run:
     # -- the record -----------------------------------------------------------------------------------
 
     async def _finish(
-        self, outcome: Outcome, journal: Journal, thread: ThreadCall | None = None
+        self, outcome: Outcome, journal: Journal | None, thread: ThreadCall | None = None
     ) -> RunRecord:
         """Record *outcome*; the lease stays with *thread*, which was left behind, until that has ended."""
         store, lease = self._environment.store, self._lease
 
         async def finish() -> RunRecord | None:
-            await journal.end()
+            if journal is not None:
+                await journal.end()
             return await store.finish(lease, outcome)
 
         try:
@@ -323,8 +361,6 @@ class Run:
         """Have plugins and sinks know of what is recorded; one who waits no more still gets some time."""
         environment = self._environment
         hooks = environment.site.hooks
-        if not record.status.finished:
-            return  # somebody else has taken the run over, and tells its end
         if hooks is not None and hooks.implemented("run_finished"):
             try:
                 with anyio.CancelScope(shield=True) as scope:
@@ -336,12 +372,3 @@ class Run:
             if self._patience.interrupted is not None and scope.cancelled_caught:
                 self._announcer.log.warning("run_finished.cut_off", run_id=record.id)
         environment.audience.finished(record)
-
-
-def _limit(request: Request, started_at: datetime, monotonic: float) -> Limit | None:
-    """The nearer of the attempt's own timeout and the deadline that it inherits."""
-    timeout = request.timeout
-    if timeout is None:
-        return request.limit
-    own = Limit(monotonic + timeout.total_seconds(), started_at + timeout, timeout)
-    return own if request.limit is None or own.monotonic < request.limit.monotonic else request.limit

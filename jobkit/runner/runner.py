@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from types import TracebackType
@@ -18,13 +19,14 @@ from jobkit.durations import parse_duration
 from jobkit.processes import ProcessIdentity
 from jobkit.runner.abandoned import AbandonedLeases
 from jobkit.runner.admission import admit
-from jobkit.runner.children import Children
+from jobkit.runner.children import Children, find_job
 from jobkit.runner.environment import Environment
 from jobkit.runner.journal import Journals
 from jobkit.runner.leases import LeaseKeeper
 from jobkit.runner.loop_guard import LoopGuard, calls_soon
 from jobkit.runner.observer import Audience, Observer
 from jobkit.runner.outcome import Stop
+from jobkit.runner.queued import queued_request
 from jobkit.runner.requests import request_for
 from jobkit.runner.run import Run
 from jobkit.runner.site import Inspect, Site
@@ -151,12 +153,47 @@ class Runner:
             await admit(self._environment.site.hooks, request)
             return await Run(self._environment, request).execute()
 
-    def cancel(self, run_id: str, reason: Reason = Reason.INTERRUPTED) -> bool:
-        """Cancel a run that goes on here; False if there is none of that id. On the event loop only."""
+    async def execute_queued(
+        self,
+        record: RunRecord,
+        spec: JobSpec | None = None,
+        *,
+        limits: Mapping[str, int] | None = None,
+        admitted: bool = True,
+    ) -> RunRecord | None:
+        """Execute *record*, which stands queued in the store, and give its record as it is then.
+
+        *spec* is the job, by default the runner's of that name. It is executed with what is recorded:
+        parameters, actor, tick and window; a secret comes from this process's own configuration, and the
+        run fails if that has none. *limits* says how many runs may hold each named limit. Unless *admitted*,
+        plugins are asked first. Whether its time has come is for the caller to judge.
+
+        None if it is not to be had now: somebody else has it, or it has to wait. A run that is tried again
+        is ``queued`` when it is returned, for whoever comes. Waits for a place (``max_concurrent_runs``);
+        cancelling it cancels the run. Raises, and leaves the run queued: RunRefused if no thread is left
+        for it or a plugin is against it, UsageError for a job that is not known here, StoreError.
+        """
+        environment = self._environment
+        request = queued_request(
+            environment, find_job(environment.jobs, record.job) if spec is None else spec, record
+        )
+        async with self._places:
+            if not admitted:
+                await admit(environment.site.hooks, request)
+            if record.id in environment.going_on:
+                return None
+            return await Run(environment, request).take_up(record, limits)
+
+    def cancel(self, run_id: str, reason: Reason = Reason.INTERRUPTED, *, message: str | None = None) -> bool:
+        """Cancel a run that goes on here; False if there is none of that id. On the event loop only.
+
+        *message* is what its record says of it, by default what the reason means.
+        """
         run = self._environment.going_on.get(run_id)
         if run is None:
             return False
-        run.stop(Stop.because(reason))
+        stop = Stop.because(reason)
+        run.stop(stop if message is None else replace(stop, message=message))
         return True
 
     @property

@@ -125,11 +125,14 @@ async def test_the_lease_stays_until_the_thread_has_ended(
         clock.take(3600)
         clock.step(RENEWALS)
         assert [lease.run_id for lease in abandoning.renewed] == [record.id]
+        await anyio.sleep(0.02)
+        assert abandoning.standing
         go_on.set()
         await abandoning.released.wait()
-        while RENEWALS in clock.calls:
-            await anyio.lowlevel.checkpoint()
-            clock.step(RENEWALS)
+        with anyio.fail_after(10):
+            while RENEWALS in clock.calls:
+                await anyio.lowlevel.checkpoint()
+                clock.step(RENEWALS)
     assert abandoning.asked == ["abandon", "finish timed_out", "release"]
     kept = await abandoning.run(record.id)
     assert (kept.status, await abandoning.late_outcome(record.id)) == (RunStatus.TIMED_OUT, None)
@@ -168,6 +171,8 @@ async def test_a_retry_comes_after_the_thread(
 
         tasks.start_soon(run)
         await abandoning.later.wait()
+        await anyio.sleep(0.02)
+        assert abandoning.asked[-1] == "later", "the thread still goes on"
         go_on.set()
     assert records[0].status is RunStatus.SUCCEEDED
     assert abandoning.asked == ["abandon", "later", "release", "start", "finish succeeded"]
