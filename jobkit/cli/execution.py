@@ -17,9 +17,9 @@ from jobkit.cli.interruption import Interruption
 from jobkit.cli.last_words import end_at_once
 from jobkit.cli.plan import Manner, Order, Outcome
 from jobkit.exceptions import JobkitError
-from jobkit.runner.leases import settle_dead
 from jobkit.runner.outcome import Stop
 from jobkit.runner.runner import Runner
+from jobkit.runner.settling import settle_dead
 from jobkit.runner.steady_loop import SteadyLoop
 from jobkit.statuses import Reason, Trigger
 
@@ -60,7 +60,7 @@ class _Execution:
 
     async def run(self) -> Outcome:
         async with self._project.open_store() as store:
-            await settle_dead(store)
+            await settle_dead(store, self._project.jobs)
             async with AsyncExitStack() as stack:
                 delivery = await self._delivery(store, stack)
                 await self._execute(store, delivery)

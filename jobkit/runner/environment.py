@@ -54,6 +54,8 @@ class Environment:
     #: Set once the runner is entered.
     abandoned: AbandonedLeases = field(init=False)
     going_on: dict[str, Stoppable] = field(default_factory=dict)
+    #: Queued runs that are being taken up, or were: a second delivery must not find the lease of the first.
+    taken_up: set[str] = field(default_factory=set)
 
     def hold(self, lease: Lease, limit: Limit | None = None) -> None:
         """Renew *lease*, and watch the event loop while there are any."""

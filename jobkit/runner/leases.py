@@ -1,4 +1,4 @@
-"""The right to execute a run: kept up while it lasts, and ended for those who died with it."""
+"""The right to execute a run, kept up while it lasts."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from jobkit.logs import get_logger
 if TYPE_CHECKING:
     from jobkit.clock import Clock, Ticker
     from jobkit.runner.orders import Limit
-    from jobkit.stores.base import Lease, OpenLease, Store
+    from jobkit.stores.base import Lease, Store
 
 #: The share of its duration after which a lease is renewed: two renewals may fail.
 RENEWED_AFTER = 0.3
@@ -133,22 +133,3 @@ class LeaseKeeper:
                 get_logger().error("lease.given_up", run_id=held.lease.run_id, deadline=str(limit.at))
             return False
         return not self._stalled()
-
-
-async def settle_dead(store: Store) -> frozenset[str]:
-    """End the leases of processes of this host that run no more: their attempts are ``lost``.
-
-    For every command, before it reads or runs anything. Living owners and those of other hosts are left
-    alone. Gives the ids of runs that are lost although the store, being read-only, says otherwise.
-    """
-    dead = [lease for lease in await store.open_leases() if lease.lease.owner.dead(expired=lease.expired)]
-    if store.read_only:
-        return frozenset(lease.lease.run_id for lease in dead)
-    for lease in dead:
-        await store.settle(lease.lease, dead=True, retry_at=await store.now() if _may_retry(lease) else None)
-    return frozenset()
-
-
-def _may_retry(lease: OpenLease) -> bool:
-    """A pinned run dies with its process; any other is tried again while it has attempts left."""
-    return not lease.lease.pinned and lease.lease.attempt < lease.attempts

@@ -177,12 +177,16 @@ class Runner:
         request = queued_request(
             environment, find_job(environment.jobs, record.job) if spec is None else spec, record
         )
-        async with self._places:
-            if not admitted:
-                await admit(environment.site.hooks, request)
-            if record.id in environment.going_on:
-                return None
-            return await Run(environment, request).take_up(record, limits)
+        if record.id in environment.taken_up:
+            return None
+        environment.taken_up.add(record.id)
+        try:
+            async with self._places:
+                if not admitted:
+                    await admit(environment.site.hooks, request)
+                return await Run(environment, request).take_up(record, limits)
+        finally:
+            environment.taken_up.discard(record.id)
 
     def cancel(self, run_id: str, reason: Reason = Reason.INTERRUPTED, *, message: str | None = None) -> bool:
         """Cancel a run that goes on here; False if there is none of that id. On the event loop only.

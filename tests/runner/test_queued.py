@@ -114,6 +114,31 @@ async def test_a_run_is_executed_once_however_often_it_is_delivered(runner: Make
     assert sum(record is not None for record in records) == 1
 
 
+async def test_deliveries_that_wait_for_the_store_are_one_run(runner: MakeRunner) -> None:
+    """What one of them has started is not the other's, although its owner is the same process."""
+    called: list[int] = []
+
+    class Away(MemoryStore):
+        asked = 0
+
+        async def start_attempt(self, run_id: str, request: LeaseRequest, **more: Any) -> Lease | None:
+            self.asked += 1
+            if self.asked <= 2:
+                raise StoreUnavailable("not yet")
+            return await super().start_attempt(run_id, request, **more)
+
+    async def job(ctx: JobContext) -> None:
+        called.append(ctx.attempt)
+        await anyio.sleep(0.02)
+
+    async with Away(project="tests") as store:
+        queued = await queue(store, "job")
+        async with runner(spec_of(job), store=store) as here, anyio.create_task_group() as tasks:
+            for _ in range(2):
+                tasks.start_soon(here.execute_queued, queued)
+    assert called == [1]
+
+
 async def test_an_answer_that_was_lost_is_looked_up(runner: MakeRunner) -> None:
     """A start whose outcome is unknown is neither given up nor made twice."""
     called: list[int] = []
