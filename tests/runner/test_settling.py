@@ -112,8 +112,9 @@ async def test_the_silent_are_settled_after_a_full_lease(store: Store) -> None:
     """Of being connected; and an expired lease is all that counts."""
     clock = HandClock()
     settlement = Settlement(store, clock, LEASE)
-    run, lease = await started(store, owner("elsewhere"))
     alive, _ = await started(store, owner("elsewhere"), expired=False)
+    assert (await settlement.settle()).again is None, "of the living there is nothing to wait for"
+    run, lease = await started(store, owner("elsewhere"))
     for passed in (0.0, 6.0, 3.0):
         clock.take(passed)
         settled = await settlement.settle()
