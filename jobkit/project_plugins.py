@@ -15,7 +15,6 @@ from jobkit.plugins.loading import load_plugins
 from jobkit.plugins.log_lines import begin_processing, end_processing
 from jobkit.plugins.registry import PluginRegistry
 from jobkit.plugins.sources import Builtin, PluginChoice
-from jobkit.sinks.builtin import PLUGINS as SINK_PLUGINS
 
 if TYPE_CHECKING:
     from jobkit.collection.finder import ExtensionFinder
@@ -25,11 +24,12 @@ if TYPE_CHECKING:
 
 #: The plugins of jobkit itself: the name, the class, and whether nothing works without it.
 _OWN: Final = (
-    ("schedules", "jobkit.schedules.plugin:SchedulesPlugin", True),
+    ("schedules", "jobkit.plugins.schedules:SchedulesPlugin", True),
     ("stores", "jobkit.stores.plugin:StoresPlugin", True),
     ("local", "jobkit.engines.local:LocalPlugin", False),
     ("sqlite", "jobkit.sqlite.plugin:SqlitePlugin", False),
-    *((name, place, False) for name, place in SINK_PLUGINS),
+    ("console", "jobkit.sinks.console:ConsolePlugin", False),
+    ("jsonl", "jobkit.sinks.jsonl:JsonlPlugin", False),
 )
 
 
@@ -121,11 +121,16 @@ __all__ = ["Equipment", "absent_plugins", "clean_up", "equip", "kinds_of", "prov
 # -- what they bring --------------------------------------------------------------------------------------
 
 
-def kinds_of(config: Config, registry: PluginRegistry, absent: Sequence[str]) -> Kinds:
+def kinds_of(config: Config, registry: PluginRegistry) -> Kinds | None:
     """The kinds of schedules: jobkit's own, then those of plugins, each in a guard; cron takes what is left.
 
-    A kind whose first word is taken, or which has none, is a failure of its plugin and left out.
+    None where no plugin has a say: they are jobkit's own, which are imported when a schedule is read. A kind
+    whose first word is taken, or which has none, is a failure of its plugin and left out.
     """
+    absent = absent_plugins(registry)
+    asked = registry.implementations("jobkit_schedule_kinds")
+    if not absent and all(item.plugin.source == "built-in" for item in asked):
+        return None
     from jobkit.schedules import BUILTIN_KINDS
     from jobkit.schedules.base import Kinds
 

@@ -13,7 +13,6 @@ import anyio
 from jobkit.exceptions import JobkitError, ParameterError, StoreUnavailable
 from jobkit.job import NO_RETRY
 from jobkit.logs.capture import RunCapture
-from jobkit.plugins import values
 from jobkit.records import format_instant
 from jobkit.redaction import Redactor
 from jobkit.runner.announcing import Announcer, facts
@@ -349,6 +348,8 @@ class Run:
         hooks = self._environment.site.hooks
         if hooks is None or not hooks.implemented("run_started"):
             return
+        from jobkit.plugins import values
+
         try:
             with anyio.CancelScope() as self._current:
                 await hooks.run_started(values.Run(self._record, self._request.spec))
@@ -362,6 +363,8 @@ class Run:
         environment = self._environment
         hooks = environment.site.hooks
         if hooks is not None and hooks.implemented("run_finished"):
+            from jobkit.plugins import values
+
             try:
                 with anyio.CancelScope(shield=True) as scope:
                     if self._patience.interrupted is not None:

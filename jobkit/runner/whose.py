@@ -5,8 +5,9 @@ from __future__ import annotations
 from types import FrameType
 from typing import TYPE_CHECKING
 
+from jobkit.logs.context import current_capture
 from jobkit.runner.attempt import Attempt
-from jobkit.runner.subtasks import GuardedTask
+from jobkit.subtasks import GuardedTask
 
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
@@ -24,8 +25,8 @@ def run_on(frame: FrameType | None) -> FilteringBoundLogger | None:
             of = frame.f_locals.get("self")
             if isinstance(of, Attempt):
                 return of.order.log
-            if isinstance(of, GuardedTask) and of.capture is not None:
-                return of.capture.logger
+            if isinstance(of, GuardedTask) and (capture := of.context.get(current_capture)) is not None:
+                return capture.logger
         frame = frame.f_back
     return None
 

@@ -76,9 +76,12 @@ class ServiceHost:
         """A service of scope ``scheduler``, by name or type, outside of any run. Raises ServiceError."""
         return await self.value(self.graph.find(wanted))
 
-    async def ping(self, name: str) -> None:
-        """Ask the service *name* whether it is well, opening it if need be. Raises ServiceError if not."""
-        node = self.graph.find(name)
+    async def ping(self, name: str, extension: str | None = None) -> None:
+        """Ask the service *name* whether it is well, opening it if need be. Raises ServiceError if not.
+
+        With *extension*, the one that its jobs get.
+        """
+        node = self.graph.find(name, extension)
         service = await self.value(node)
         if node.spec.ping is None:
             return
@@ -86,7 +89,7 @@ class ServiceHost:
             answer = node.spec.ping(service)
             if hasattr(answer, "__await__"):
                 await answer
-        except Exception as error:  # a ping raises whatever its library does
+        except (Exception, SystemExit, BaseExceptionGroup) as error:  # it raises whatever its library does
             path, line = node.spec.place
             raise ServiceError(
                 f"service `{name}` is not well: {described(error)}",

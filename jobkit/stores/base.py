@@ -40,7 +40,7 @@ from jobkit.records import (
     TickSpan,
 )
 from jobkit.statuses import RunStatus, Trigger
-from jobkit.stores.outbox import OutboxStore
+from jobkit.stores.outbox_store import OutboxStore
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,7 +178,7 @@ class Store(OutboxStore, Protocol):
     """Where runs are kept. See the head of this file for the rules that hold for all methods.
 
     Whatever ends a run (``finish``, or ``settle`` of one that is lost) writes its entries into the
-    outbox in the same transaction; see :mod:`jobkit.stores.outbox`.
+    outbox in the same transaction; see :mod:`jobkit.stores.outbox_store`.
     """
 
     @property

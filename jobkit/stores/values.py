@@ -19,7 +19,7 @@ from jobkit.records import Progress, RunFailure
 from jobkit.sanitising import shorten
 from jobkit.statuses import RunStatus
 from jobkit.stores.base import Lease, Outcome
-from jobkit.stores.outbox import ERROR_LIMIT, FORGOTTEN_AFTER
+from jobkit.stores.outbox_store import ERROR_LIMIT, FORGOTTEN_AFTER
 from jobkit.stores.plain import clean_text, dump, plain
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)

@@ -77,8 +77,9 @@ def test_the_hook_is_called(project: JobkitProject) -> None:
 def test_it_is_found_when_it_is_installed(jobkit_project: JobkitProject) -> None:
     """By its entry point, in a process of its own; its verb greets."""
     jobkit_project.plugin("hello")
-    [listed] = [info for info in jobkit_project.cli("plugins", "--json").data if info["name"] == "hello"]
-    assert (listed["distribution"], listed["status"]) == ("jobkit-hello", "active")
+    listed = {info["name"]: info for info in jobkit_project.cli("plugins", "--json").data}
+    assert listed["hello"]["distribution"] == "jobkit-hello"
+    assert listed["hello"]["status"] == "active"
     assert jobkit_project.cli("hello", "Ada").out == "Welcome, Ada!\n"
 
 

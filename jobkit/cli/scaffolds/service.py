@@ -62,9 +62,8 @@ def test_jobs_can_ask_{name}(jobkit_run):
 _EXTENSION_TEST = '''\
 """What jobs of the extension get from its service {name}."""
 
-from {module} import {title}
-
 from jobkit import JobResult
+from {module} import {title}
 
 
 def test_jobs_can_ask_{name}(jobkit_run):

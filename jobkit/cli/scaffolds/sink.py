@@ -48,8 +48,8 @@ _TEST = '''\
 import json
 
 import pytest
-from {module} import {title}
 from jobkit.testing.conformance.sink import SinkConformance, finished_run
+from {module} import {title}
 
 
 def test_{name}_writes_one_line_for_each_run(tmp_path):
@@ -62,10 +62,6 @@ def test_{name}_writes_one_line_for_each_run(tmp_path):
 
 class Test{title}(SinkConformance):
     """What is true of every good sink."""
-
-    @pytest.fixture
-    def anyio_backend(self):
-        return "asyncio"
 
     @pytest.fixture
     def make_sink(self, tmp_path):

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from jobkit.records import AttemptRecord, LogLine, RunRecord, TickSpan
 from jobkit.statuses import RunStatus, Trigger
 from jobkit.stores.base import Lease, LeaseRequest, NewRun, OpenLease, Outcome
-from jobkit.stores.outbox import DeadLetter, OutboxEntry, OutboxVerdict, SinkState
 from jobkit.stores.plain import clean_text
 from jobkit.stores.values import (
     brief_error,
@@ -31,6 +30,9 @@ from jobkit.stores.values import (
     optional_text,
     to_micros,
 )
+
+if TYPE_CHECKING:
+    from jobkit.stores.outbox import DeadLetter, OutboxEntry, OutboxVerdict, SinkState
 
 Row = tuple[Any, ...]
 
@@ -164,6 +166,8 @@ def log_line(row: Row) -> LogLine:
 
 def outbox_entry(row: Row) -> OutboxEntry:
     """The entry of a row of ``ENTRY``."""
+    from jobkit.stores.outbox import OutboxEntry
+
     id_, sink, run_id, number, job, added_at, failures, not_before, error = row
     return OutboxEntry(
         id=id_,
@@ -180,6 +184,8 @@ def outbox_entry(row: Row) -> OutboxEntry:
 
 def dead_letter(row: Row) -> DeadLetter:
     """The dead letter of a row of ``DEAD_LETTER``."""
+    from jobkit.stores.outbox import DeadLetter
+
     id_, sink, run_id, number, job, added_at, died_at, failures, reason, error = row
     return DeadLetter(
         id=id_,
@@ -197,6 +203,8 @@ def dead_letter(row: Row) -> DeadLetter:
 
 def sink_state(row: Row) -> SinkState:
     """The sink of a row of ``SINK``, how many wait, since when, and how many are dead."""
+    from jobkit.stores.outbox import SinkState
+
     name, max_age, seen_at, failures, suspended, error, delivered_at, owner, waiting, oldest, dead = row
     return SinkState(
         name=name,

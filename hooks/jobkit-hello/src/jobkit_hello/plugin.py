@@ -20,7 +20,7 @@ class Hello:
 
     @hookimpl
     def jobkit_addoption(self, parser: Parser) -> None:
-        """Declare ``[plugins.hello]``: what it does not know is an error with file and line."""
+        """Declare ``[plugins.hello]``: a key that is none is an error with its line."""
         parser.table(Settings)
 
     @hookimpl

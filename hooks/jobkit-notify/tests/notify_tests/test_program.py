@@ -8,8 +8,8 @@ from pathlib import Path
 
 import jobkit_notify
 import pytest
-from notify.projects import jobkit, loaded, sinks, write
-from notify.receiver import Receiver, Reply
+from notify_tests.projects import jobkit, loaded, sinks, write
+from notify_tests.receiver import Receiver, Reply
 
 from jobkit import ConfigError, Project
 

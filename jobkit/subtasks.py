@@ -10,11 +10,9 @@ from __future__ import annotations
 import sys
 from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
-from contextvars import ContextVar
+from contextvars import ContextVar, copy_context
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
-
-from jobkit.logs.context import current_capture
 
 if TYPE_CHECKING:
     import asyncio
@@ -52,13 +50,13 @@ def make_task(loop: asyncio.AbstractEventLoop, coroutine: Any, **options: Any) -
 
 
 class GuardedTask(Coroutine[Any, Any, Any]):
-    """A coroutine whose exit is an error like any other; *capture* is that of the run it belongs to."""
+    """A coroutine whose exit is an error like any other; *context* says what run it belongs to."""
 
-    __slots__ = ("_coroutine", "capture")
+    __slots__ = ("_coroutine", "context")
 
     def __init__(self, coroutine: Coroutine[Any, Any, Any]) -> None:
         self._coroutine = coroutine
-        self.capture = current_capture.get()
+        self.context = copy_context()
 
     def __getattr__(self, name: str) -> Any:  # `cr_frame` and its like: how a task is looked into
         return getattr(self._coroutine, name)

@@ -14,9 +14,9 @@ import anyio
 import pytest
 from jobkit_notify.answers import NotDelivered
 from jobkit_notify.healthcheck import LARGEST_BODY, Healthcheck, HealthcheckSink, summary
-from notify import records
-from notify.projects import loaded, sinks
-from notify.receiver import Receiver, Reply
+from notify_tests import records
+from notify_tests.projects import loaded, sinks
+from notify_tests.receiver import Receiver, Reply
 
 from jobkit import ConfigError, Project, RunRecord, RunStatus, Sink
 from jobkit.plugin import Run

@@ -10,9 +10,9 @@ import jobkit_notify
 import pytest
 from jobkit_notify.answers import NotDelivered
 from jobkit_notify.webhook import Receiver, WebhookSink, WebhookTable
-from notify import records
-from notify.receiver import Receiver as Server
-from notify.receiver import Reply
+from notify_tests import records
+from notify_tests.receiver import Receiver as Server
+from notify_tests.receiver import Reply
 
 from jobkit import JobSpec, RunRecord, Secret, Sink
 from jobkit.plugin import PluginError

@@ -9,8 +9,8 @@ from jobkit_notify.alerts.rules import Rule
 from jobkit_notify.alerts.sink import AlertSink
 from jobkit_notify.alerts.state import RuleState
 from jobkit_notify.webhook import Receiver, WebhookSink
-from notify.projects import loaded, sinks
-from notify.receiver import Receiver as Server
+from notify_tests.projects import loaded, sinks
+from notify_tests.receiver import Receiver as Server
 
 from jobkit import Secret
 from jobkit.testing.conformance.sink import MakeSink, SinkConformance

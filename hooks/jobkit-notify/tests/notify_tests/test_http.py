@@ -14,7 +14,7 @@ import pytest
 from jobkit_notify.answers import NotDelivered
 from jobkit_notify.http import LARGEST_ANSWER, send
 from jobkit_notify.urls import Url
-from notify.receiver import Receiver, Reply, serving
+from notify_tests.receiver import Receiver, Reply, serving
 
 CERTIFICATE = Path(__file__).with_name("localhost.pem")  # for tests: its key is beside it
 

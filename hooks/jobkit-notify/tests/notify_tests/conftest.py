@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 
 import pytest
-from notify.receiver import Receiver, serving
+from notify_tests.receiver import Receiver, serving
 
 
 @pytest.fixture(autouse=True)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from jobkit.markers import hookimpl
-from jobkit.schedules.base import ScheduleKind
-from jobkit.schedules.parse import BUILTIN_KINDS
+
+if TYPE_CHECKING:
+    from jobkit.schedules.base import ScheduleKind
 
 
 class SchedulesPlugin:
@@ -14,4 +16,6 @@ class SchedulesPlugin:
 
     @hookimpl
     def jobkit_schedule_kinds(self) -> Iterable[ScheduleKind]:
+        from jobkit.schedules.parse import BUILTIN_KINDS
+
         return BUILTIN_KINDS

@@ -14,8 +14,8 @@ from jobkit_notify.alerts.rules import AlertsTable, Rule
 from jobkit_notify.alerts.sink import AlertSink
 from jobkit_notify.alerts.state import RuleState
 from jobkit_notify.answers import NotDelivered
-from notify import records
-from notify.receiver import Receiver, Reply
+from notify_tests import records
+from notify_tests.receiver import Receiver, Reply
 
 from jobkit import RunRecord, Secret
 from jobkit.plugin import PluginError
