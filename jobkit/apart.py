@@ -1,9 +1,9 @@
-"""A task of its own for each attempt, apart from the one that waits for it.
+"""A task of its own for each attempt and each service, apart from the one that waits for it.
 
-A job can leave cancel scopes open, cancel its own task or refuse to end: that must happen to nobody else's
-task. anyio can only start tasks that someone is bound to wait for, at a third of the cost of a whole run;
-on asyncio, where the programs run, a plain task is cheaper and can be left behind. What happens inside is
-anyio's on both.
+What runs in it can leave cancel scopes open, cancel its own task or refuse to end: that must happen to
+nobody else's task. anyio can only start tasks that someone is bound to wait for, at a third of the cost of
+a whole run; on asyncio, where the programs run, a plain task is cheaper and can be left behind. What
+happens inside is anyio's on both.
 """
 
 from __future__ import annotations
@@ -38,22 +38,27 @@ class Apart(Protocol):
     ) -> bool | None: ...
 
 
-def apart(body: Body, name: str) -> Apart:
-    """*body* in a task of its own, as the running event loop has them."""
+def apart(body: Body, name: str, *, ours: bool = False) -> Apart:
+    """*body* in a task of its own, as the running event loop has them.
+
+    A job may cancel its own task; one of *ours* is made by the event loop's task factory, which may keep
+    it out of reach.
+    """
     # Trio's own loop can run inside asyncio's, so it is asked first; not imported means not running.
     trio = sys.modules.get("trio")
     if trio is not None and trio.lowlevel.in_trio_task():
         return InTaskGroup(body, name)
-    return InPlainTask(body, name)
+    return InPlainTask(body, name, ours)
 
 
 class InPlainTask:
     """On asyncio: nobody has to wait for it."""
 
-    def __init__(self, body: Body, name: str) -> None:
+    def __init__(self, body: Body, name: str, ours: bool) -> None:
         self.error: BaseException | None = None
         self._body = body
         self._name = name
+        self._ours = ours
         self._task: asyncio.Task[None]
 
     async def wait(self) -> None:
@@ -67,8 +72,11 @@ class InPlainTask:
     async def __aenter__(self) -> Self:
         import asyncio
 
-        # Not by the loop's factory, whose tasks may be out of reach for jobs: this one the job may cancel.
-        self._task = asyncio.Task(self._body(), loop=asyncio.get_running_loop(), name=self._name)
+        loop = asyncio.get_running_loop()
+        if self._ours:
+            self._task = loop.create_task(self._body(), name=self._name)
+        else:
+            self._task = asyncio.Task(self._body(), loop=loop, name=self._name)
         return self
 
     async def __aexit__(
