@@ -21,8 +21,9 @@ from jobkit.runner.executors.calling import executor_of
 from jobkit.runner.orders import Order
 from jobkit.runner.outcome import Ended, Stop, Verdict, judge
 from jobkit.runner.patience import Patience
+from jobkit.runner.starting import Starter
 from jobkit.statuses import Reason, RunStatus
-from jobkit.stores.base import Lease, LeaseRequest, NewRun, Outcome
+from jobkit.stores.base import Lease, Outcome
 
 if TYPE_CHECKING:
     from jobkit.records import RunRecord
@@ -40,8 +41,10 @@ class Run:
         self._environment = environment
         self._request = request
         self._patience = Patience(environment.site.cleanup)
+        self._starter = Starter(environment, self._patience)
         self._current: Attempt | ProcessAttempt | anyio.CancelScope | None = None
         self._stop: Stop | None = None
+        self._plugins_until: float | None = None
         self._record: RunRecord
         self._lease: Lease
         self._announcer: Announcer
@@ -51,7 +54,7 @@ class Run:
 
         StoreError if the run could not be begun or, its process being stopped, not be recorded.
         """
-        self._record, self._lease = await self._begin()
+        self._record, self._lease = await self._starter.begin(self._request)
         return await self._carry_out()
 
     async def take_up(self, record: RunRecord, limits: Mapping[str, int] | None) -> RunRecord | None:
@@ -60,7 +63,7 @@ class Run:
         One that is to be tried again is queued again when this returns.
         """
         self._record = record
-        lease = await self._patience.ask(self._taking_up(limits), "begin an attempt")
+        lease = await self._starter.take_up(record.id, limits)
         if lease is None:
             if self._patience.interrupted is not None:
                 raise self._patience.interrupted
@@ -104,57 +107,6 @@ class Run:
             elif self._current is not None:
                 self._current.stop(stop)
 
-    # -- the row and the lease ----------------------------------------------------------------------
-
-    async def _begin(self) -> tuple[RunRecord, Lease]:
-        request, spec = self._request, self._request.spec
-        new = NewRun(
-            id=request.id,
-            job=spec.name,
-            extension=spec.extension,
-            trigger=request.trigger,
-            actor=request.actor,
-            enforce=request.enforce,
-            parameters=spec.signature.parameters.to_plain(request.parameters) if request.parameters else {},
-            attempts=1 + spec.retries.retries,
-            parent=request.parent,
-        )
-        store = self._environment.store
-        # The caller waits for this run: nobody else can go on with it.
-        wish = self._wish(pinned=True)
-        return await self._patience.ask(lambda: store.add_and_start(new, wish), "begin a run")
-
-    def _wish(self, *, pinned: bool) -> LeaseRequest:
-        environment = self._environment
-        return LeaseRequest(environment.identity, environment.node, environment.lease, pinned=pinned)
-
-    async def _begin_again(self) -> Lease | None:
-        wish = self._wish(pinned=True)
-        lease = await self._environment.store.start_attempt(self._record.id, wish)
-        return lease or await self._own_lease()
-
-    def _taking_up(self, limits: Mapping[str, int] | None) -> Callable[[], Awaitable[Lease | None]]:
-        """What starts an attempt of a run that anybody may start."""
-        environment, run_id, wish = self._environment, self._record.id, self._wish(pinned=False)
-        start: Callable[..., Awaitable[Lease | None]] = environment.store.start_attempt
-        more = {} if limits is None else {"limits": limits}
-        asked = False
-
-        async def take() -> Lease | None:
-            nonlocal asked
-            before, asked = asked, True
-            return await start(run_id, wish, **more) or (await self._own_lease() if before else None)
-
-        return take
-
-    async def _own_lease(self) -> Lease | None:
-        """The lease of an attempt that was started by a call of ours whose answer we did not get."""
-        environment = self._environment
-        for held in await environment.store.open_leases():
-            if held.lease.run_id == self._record.id and held.lease.owner == environment.identity:
-                return held.lease
-        return None
-
     # -- attempts -----------------------------------------------------------------------------------
 
     async def _attempts(self) -> RunRecord:
@@ -179,7 +131,7 @@ class Run:
                 return await self._finish(self._stopped(outcome), journal, left if abandoned else None)
             if abandoned:
                 await self._patience.ask(self._release, "release a lease")
-            lease = await self._patience.ask(self._begin_again, "begin an attempt")
+            lease = await self._starter.begin_again(self._record.id)
             if lease is None:
                 return await self._fenced(outcome)
             self._lease = lease
@@ -203,6 +155,7 @@ class Run:
             verdict = await attempt.verdict()
             self._current = None
             environment.hold(self._lease)  # it is over: recording it may take as long as it takes
+            self._plugins_until = attempt.plugins_until
             if attempt.interrupted is not None:
                 self._patience.interrupted = attempt.interrupted
                 self._stop = self._stop or self._interruption()
@@ -365,13 +318,35 @@ class Run:
         if hooks is not None and hooks.implemented("run_finished"):
             from jobkit.plugins import values
 
-            try:
-                with anyio.CancelScope(shield=True) as scope:
-                    if self._patience.interrupted is not None:
-                        scope.deadline = anyio.current_time() + environment.site.cleanup.total_seconds()
-                    await hooks.run_finished(values.Run(record, self._request.spec))
-            except anyio.get_cancelled_exc_class() as cancellation:
-                self._patience.interrupted = cancellation
-            if self._patience.interrupted is not None and scope.cancelled_caught:
+            run = values.Run(record, self._request.spec)
+            if not await self._shielded(lambda: hooks.run_finished(run)):
                 self._announcer.log.warning("run_finished.cut_off", run_id=record.id)
         environment.audience.finished(record)
+
+    async def _shielded(self, tell: Callable[[], Awaitable[None]]) -> bool:
+        """Whether *tell* came to its end: it has the time that it needs, until somebody wants to stop."""
+        scope, over = anyio.CancelScope(shield=True), anyio.Event()
+
+        async def told() -> None:
+            with scope:
+                await tell()
+            over.set()
+
+        def hurry() -> None:
+            last = anyio.current_time() + self._environment.site.cleanup.total_seconds()
+            scope.deadline = min(scope.deadline, self._plugins_until or last)
+
+        if self._patience.interrupted is not None:
+            hurry()
+        try:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(told)
+                try:
+                    with anyio.CancelScope(shield=self._patience.interrupted is not None):
+                        await over.wait()
+                except anyio.get_cancelled_exc_class():
+                    hurry()
+                    raise
+        except anyio.get_cancelled_exc_class() as cancellation:
+            self._patience.interrupted = cancellation
+        return not scope.cancelled_caught
