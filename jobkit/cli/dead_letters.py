@@ -51,7 +51,7 @@ _PAGE = 2000
 def dead_letters(session: Session, ids: tuple[int, ...], **given: Any) -> None:
     """Show results that a sink would not take, oldest first; with --replay or --drop, end that.
 
-    What is replayed waits again, as if its run had just ended, for a scheduler or the next `jobkit run`.
+    What is replayed waits again, as if its run had just ended, for the next `jobkit run`.
     """
     _refuse_nonsense(ids, given)
     config = configuration(session)
@@ -180,7 +180,7 @@ def _settle(session: Session, config: Config, ids: Sequence[int], given: dict[st
     if not replay:
         words = f"{count(number, 'dead letter')} deleted"
     elif number:
-        words += ": a scheduler delivers them, or the next `jobkit run`"
+        words += ": the next `jobkit run` delivers " + ("it" if number == 1 else "them")
     session.output.lines([words])
 
 

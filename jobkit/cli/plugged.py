@@ -55,6 +55,9 @@ def plugin_verbs(ctx: click.Context, taken: Iterable[str]) -> dict[str, click.Co
     Nothing outside of a project. A verb that is called like one of *taken* is a failure of its plugin. Raises
     whatever keeps the plugins from being loaded.
     """
+    from jobkit.logs.streams import masked_streams
+
+    ctx.with_resource(masked_streams())
     project = prepared(ctx.find_object(GlobalOptions) or GlobalOptions())
     if project is None:
         return {}
@@ -120,13 +123,16 @@ def plugin_options(said: GlobalOptions, arguments: Sequence[str]) -> list[click.
 
     *said* is what stands before the verb. Raises whatever keeps the plugins from being loaded.
     """
+    from jobkit.logs.streams import masked_streams
+
     options = _early(said, arguments)
-    project = prepared(options)
-    if project is None:
-        return []
-    with project:
-        remember(project)
-        return [_option(declared) for declared in _declared(project.config)]
+    with masked_streams():
+        project = prepared(options)
+        if project is None:
+            return []
+        with project:
+            remember(project)
+            return [_option(declared) for declared in _declared(project.config)]
 
 
 def _option(declared: PluginOption) -> click.Parameter:

@@ -274,6 +274,8 @@ class SinkState(Shape):
     failures: int
     suspended_until: Instant | None
     error: str | None
+    failing: int
+    failure: str | None
     delivered_at: Instant | None
     seen_at: Instant
     max_age: str
@@ -411,6 +413,7 @@ class Plugin(Shape):
     status: Literal["active", "blocked", "broken", "unregistered"]
     hooks: list[str]
     failures: int
+    failed: list[Error]
     error: Error | None
 
 

@@ -80,6 +80,36 @@ def test_status_tells_how_sinks_stand(undelivered: CommandLine) -> None:
     assert (audit.delivered_at, audit.owner) == (None, None)
 
 
+async def _fail(root: Path) -> None:
+    """One result of ``audit`` fails, others are taken."""
+    store = SqliteStore(Path(".jobkit/jobkit.db"), project="shop", root=root, now=lambda: NOW)
+    async with store:
+        owner = ProcessIdentity("host-a", "boot", "namespace", 4711, "1")
+        taken = await store.take_sink("audit", owner, timedelta(minutes=1))
+        assert taken is not None
+        first, second, *_ = await store.outbox("audit")
+        verdicts = [
+            OutboxVerdict(first.id, "failed", "HTTP 500: no", not_before=NOW + timedelta(minutes=1)),
+            OutboxVerdict(second.id, "delivered"),
+        ]
+        assert await store.settle_outbox(taken, verdicts, failures=0, suspended_until=None, error=None)
+
+
+def test_a_result_that_fails_while_others_are_taken_is_seen(undelivered: CommandLine) -> None:
+    """In status and by doctor, with what was said last; else nobody would know before it is given up."""
+    anyio.run(_fail, undelivered.root)
+    sinks = {sink.name: sink for sink in checked(undelivered("db", "status", "--json")).data.sinks}
+    assert (sinks["audit"].failing, sinks["audit"].failure) == (1, "HTTP 500: no")
+    assert (sinks["webhook"].failing, sinks["webhook"].failure) == (0, None)
+    shown = undelivered("db", "status").out
+    assert "1 run failing" in shown
+    assert "audit: HTTP 500: no" in shown
+    [found] = [each for each in checked(undelivered("doctor", "--json")).data if "audit" in each.message]
+    assert (found.status, found.message) == (
+        "warn", "audit 1 run failing, 4 results waiting: HTTP 500: no",
+    )  # fmt: skip
+
+
 def test_dead_letters_are_listed_oldest_first(undelivered: CommandLine) -> None:
     """With the run, the reason and the last error; escaped on the screen only."""
     answer = checked(undelivered("db", "dead-letters", "--json")).data
@@ -131,7 +161,7 @@ def test_what_is_replayed_waits_again(undelivered: CommandLine) -> None:
     first, second, third = ids(undelivered)
     ended = undelivered("db", "dead-letters", "--replay", str(first), str(third))
     assert (ended.code, ended.out) == (
-        0, "2 results wait again: a scheduler delivers them, or the next `jobkit run`\n",
+        0, "2 results wait again: the next `jobkit run` delivers them\n",
     )  # fmt: skip
     assert ids(undelivered) == [second]
     sinks = {sink.name: sink for sink in checked(undelivered("db", "status", "--json")).data.sinks}
