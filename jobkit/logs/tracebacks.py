@@ -42,13 +42,15 @@ def format_exception(error: BaseException, redactor: Redactor) -> str:
 
 
 def format_stack(redactor: Redactor, frame: FrameType | None = None) -> str:
-    """Where a thread is that stands at *frame*, from the user's first frame on.
+    """Where a thread is that stands at *frame*: in the user's frames that we have called, or else in all.
 
     Without *frame* where the caller is, without the frames of the loggers that led here.
     """
     stack = traceback.extract_stack(frame)
     if frame is not None:
-        shown = users(stack) or list(stack)
+        # What led to us is our program's or somebody's who embeds us: it says nothing of a job.
+        last = max((at for at, one in enumerate(stack) if is_ours(one.filename)), default=-1)
+        shown = users(stack[last + 1 :]) or users(stack) or list(stack)
     else:
         shown = [one for one in stack if not (is_ours(one.filename) or one.filename.startswith(_STRUCTLOG))]
     lines = traceback.format_list(shown[-MOST_FRAMES:])
