@@ -81,6 +81,11 @@ def equip(
         installed=lambda: [plugin.name for plugin in installed_plugins(config.root, remember=False).plugins],
     )
     _learn(registry, accepted)  # before any hook can tell what it was configured with
+    info = registry.info("sqlite")
+    if info is not None and info.status == "active" and config.table_setting("plugins", "sqlite") is not None:
+        from jobkit.sqlite.other_store import check_other_store
+
+        check_other_store(accepted)
     try:
         registry.hooks.configure(accepted)
     except BaseException:
@@ -154,7 +159,8 @@ def kinds_of(config: Config, registry: PluginRegistry) -> Kinds | None:
         if why is None:
             found.append(_guarded(kind, plugin, registry))
         else:
-            registry.hooks.failed(plugin, "jobkit_schedule_kinds", NonsenseError(why))
+            error = NonsenseError(why)
+            registry.hooks.refused(plugin, "jobkit_schedule_kinds", error, function=kind.parse)
     return Kinds.of([*found, cron], absent)
 
 

@@ -119,7 +119,7 @@ class FinalDelivery:
         return self._tell(f"{name}: sinks are being closed; once more ends it at once")
 
     def _told(self, name: str) -> bool:
-        # In the signal's handler: `threading` takes locks for a new thread, which the interrupted code may hold.
+        # In a signal's handler: `threading` takes locks for a thread, which the interrupted code may hold.
         _thread.start_new_thread(self._end_unless_heard, ())
         return self._tell(f"{name}: what is not delivered yet is left to the next `jobkit run`")
 

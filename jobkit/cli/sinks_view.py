@@ -11,7 +11,8 @@ from zoneinfo import ZoneInfo
 from jobkit.cli.render.table import Cell, Column, Row, table
 from jobkit.cli.render.text import count, wrap
 from jobkit.cli.render.times import distance, near
-from jobkit.exceptions import StoreError
+from jobkit.cli.usage import did_you_mean, quoted
+from jobkit.exceptions import StoreError, UsageError
 from jobkit.records import to_plain
 from jobkit.sanitising import escape_controls
 from jobkit.stores.outbox_store import FORGOTTEN_AFTER
@@ -63,6 +64,21 @@ async def standing_of(store: Store, state: SinkState) -> Standing:
 def _tried_at(entry: OutboxEntry) -> datetime:
     """Not exactly: what is to be tried again last was most likely tried last."""
     return entry.not_before or entry.added_at
+
+
+async def refuse_unknown_sink(store: Store, name: str) -> None:
+    """Raises UsageError unless *store* knows a sink of that name, StoreError if it cannot say."""
+    known = [state.name for state in await store.sinks()]
+    if name not in known:
+        raise unknown_sink(name, known)
+
+
+def unknown_sink(name: str, known: Sequence[str]) -> UsageError:
+    """Nothing was ever kept for a sink *name*."""
+    return UsageError(
+        f"there is no sink {quoted(name, 128)}",
+        help=did_you_mean(name, known, "`jobkit db status` lists the sinks that results are kept for"),
+    )
 
 
 def sink_to_json(standing: Standing) -> dict[str, Any]:

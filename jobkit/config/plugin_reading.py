@@ -52,14 +52,7 @@ class Reading:
 
     def table(self, kind: StructureKind, path: DeepPath, setting: Setting | None) -> Any:
         """A struct of *kind* out of what *setting* says at *path*; REFUSED if there is anything wrong."""
-        value = self._read(kind, Node.of(path, setting) if setting is not None else Node(path, {}))
-        if self.errors:
-            from jobkit.config.plugin_structs import open_keys
-
-            shown = open_keys(kind)
-            for error in self.errors:
-                error.shown_keys = shown if error.shown_keys is None else error.shown_keys
-        return value
+        return self._read(kind, Node.of(path, setting) if setting is not None else Node(path, {}))
 
     def value(self, kind: Kind, node: Node) -> Any:
         """One value of *kind*; a variable may have meant the text, where another value is not taken."""

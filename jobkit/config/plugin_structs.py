@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from jobkit.config.plugin_reading import tag_of, tagless
+from jobkit.exceptions import ConfigError
 from jobkit.values.base import Kind
 from jobkit.values.choices import UnionKind
 from jobkit.values.containers import DictKind, ListKind, TupleKind
@@ -51,6 +52,15 @@ def is_secret(kind: Kind, path: tuple[str, ...]) -> bool:
         all(mine in (theirs, ANY) for mine, theirs in zip(secret, path, strict=False))
         for secret in _secret_paths(kind, (), frozenset())
     )
+
+
+def mark_shown(errors: Iterable[ConfigError], kind: Kind) -> None:
+    """Let *errors* about a table of *kind* say which of its keys have values that may be quoted."""
+    shown: frozenset[str] | None = None
+    for error in errors:
+        if error.shown_keys is None:
+            shown = shown if shown is not None else open_keys(kind)
+            error.shown_keys = shown
 
 
 def open_keys(kind: Kind) -> frozenset[str]:

@@ -105,6 +105,7 @@ class PluginTables:
             value = reading.table(declared.table, ("plugins", declared.name), said)
             if value is not REFUSED:
                 self.values[declared.name] = value
+            _mark(reading.errors, declared.table)
         return reading.errors, reading.secrets
 
     def _secrets_of_jobs(self, config: Config) -> set[str]:
@@ -156,6 +157,7 @@ class PluginTables:
             kind = self._settings_of(name)
             if kind is not None:
                 reading.table(kind, path, setting)
+                _mark(reading.errors, kind)
             elif name not in self.known:
                 reading.errors.append(self.unknown_plugin(path, setting.stack[0].origin))
         return [_of_job(error) for error in reading.errors]
@@ -174,6 +176,7 @@ class PluginTables:
         reading = Reading(self._root, in_force=True)
         value = reading.table(kind, ("jobs", job_name, "plugins", name), setting)
         if value is REFUSED:
+            _mark(reading.errors, kind)
             raise as_one([_of_job(error) for error in reading.errors])
         return value
 
@@ -364,6 +367,13 @@ def _unknown_option(flag: str, known: Collection[str]) -> str:
 
 
 # -- errors -----------------------------------------------------------------------------------------------
+
+
+def _mark(errors: list[ConfigError], kind: StructureKind) -> None:
+    if errors:
+        from jobkit.config.plugin_structs import mark_shown
+
+        mark_shown(errors, kind)
 
 
 def _of_job(error: ConfigError) -> ConfigError:

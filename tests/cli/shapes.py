@@ -295,6 +295,12 @@ class DeadLetter(Shape):
     error: str | None
 
 
+class ForgottenSink(Shape):
+    sink: str
+    waiting: int
+    dead: int
+
+
 class DeadLetters(Shape):
     letters: list[DeadLetter]
     more: bool
@@ -453,6 +459,7 @@ _DATA: dict[str, Any] = {
     "db.prune": Pruned | None,
     "db.export": Exported | None,
     "db.dead-letters": DeadLetters | None,
+    "db.forget-sink": ForgottenSink | None,
     "init": Scaffold | None,
     "new.job": JobScaffold | None,
     "new.service": ServiceScaffold | None,

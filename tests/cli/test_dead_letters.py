@@ -201,6 +201,11 @@ def test_what_is_dropped_is_gone_and_its_run_is_not(undelivered: CommandLine) ->
         ("--replay --all 1", "give either"),
         ("--replay 1 999", "`jobkit db dead-letters` lists them"),
         ("--drop 1 --sink audit", "`jobkit db dead-letters` lists them"),
+        ("--drop abc", "`jobkit db dead-letters` lists them"),
+        ("--replay 0", "`jobkit db dead-letters` lists them"),
+        ("--sink webhok", "did you mean 'webhook'?"),
+        ("--sink zzz --replay --all", "`jobkit db status` lists the sinks"),
+        ("--sink zzz --drop --all", "`jobkit db status` lists the sinks"),
     ],
 )
 def test_what_is_not_clear_is_refused(line: str, help: str, undelivered: CommandLine) -> None:
@@ -211,6 +216,38 @@ def test_what_is_not_clear_is_refused(line: str, help: str, undelivered: Command
     [error] = checked(ended).errors
     assert help in (error.help or "")
     assert ids(undelivered) == before
+
+
+def test_a_sink_is_forgotten(undelivered: CommandLine) -> None:
+    """With what waits for it; its runs can be pruned from then on, and other sinks keep what is theirs."""
+    for name in ("audit", "webhook"):
+        answer = checked(undelivered("db", "forget-sink", name, "--json")).data
+        # What is dead goes with its run, which is pruned as soon as nothing waits for it.
+        assert (answer.sink, answer.waiting, answer.dead) == (name, 5 if name == "audit" else 1, 0)
+        left = {sink.name: sink for sink in checked(undelivered("db", "status", "--json")).data.sinks}
+        assert name not in left
+        pruned = checked(undelivered("db", "prune", "--before", "now", "--json")).data.runs
+        assert pruned == (4 if name == "audit" else 1)
+    ended = undelivered("db", "forget-sink", "gone")
+    assert (ended.code, ended.out) == (0, "forgot sink gone: 0 waiting results and 0 dead letters deleted\n")
+
+
+@pytest.mark.parametrize("name", ["webhok", "zzz"])
+def test_an_unknown_sink_cannot_be_forgotten(name: str, undelivered: CommandLine) -> None:
+    """Exit code 4, with the closest name or where to look."""
+    ended = undelivered("db", "forget-sink", name, "--json")
+    assert ended.code == 4
+    [error] = checked(ended).errors
+    assert error.help == (
+        "did you mean 'webhook'?" if name == "webhok"
+        else "`jobkit db status` lists the sinks that results are kept for"
+    )  # fmt: skip
+
+
+def test_where_nothing_ran_no_sink_is_forgotten(cli: CommandLine) -> None:
+    """And no store is made."""
+    assert cli("db", "forget-sink", "webhook").code == 4
+    assert not (cli.root / ".jobkit/jobkit.db").exists()
 
 
 PLUGIN = """\

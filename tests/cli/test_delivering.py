@@ -234,14 +234,14 @@ def test_one_ctrl_c_ends_it_although_a_sink_holds_everything_up(project: Command
     assert [run["status"] for run in json.loads(ended.out)["data"]] == ["succeeded"]
 
 
-def test_check_warns_of_a_file_that_cannot_be_written(cli: CommandLine) -> None:
+def test_check_warns_of_a_file_that_cannot_be_written(project: CommandLine) -> None:
     """With its whole path below the root; nothing is made by looking."""
-    settings = (cli.root / "jobkit.toml").read_text(encoding="utf-8")
-    cli.file("jobkit.toml", f'{settings}\n[plugins.jsonl]\npath = "var/runs.jsonl"\n')
-    assert cli("check", "--json").data["warnings"] == []
-    assert not (cli.root / "var").exists()
-    (cli.root / "var/runs.jsonl").mkdir(parents=True)
-    ended = cli("check", "--json")
+    settings = (project.root / "jobkit.toml").read_text(encoding="utf-8")
+    project.file("jobkit.toml", f'{settings}\n[plugins.jsonl]\npath = "var/runs.jsonl"\n')
+    assert project("check", "--json").data["warnings"] == []
+    assert not (project.root / "var").exists()
+    (project.root / "var/runs.jsonl").mkdir(parents=True)
+    ended = project("check", "--json")
     [warning] = ended.data["warnings"]
     assert (warning["code"], warning["message"]) == (
         "JK735", "runs cannot be appended to var/runs.jsonl: it is not a file",

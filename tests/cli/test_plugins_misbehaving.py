@@ -131,3 +131,19 @@ def test_an_interruption_that_a_hook_raises_is_one(deed: str, at_once: str, jobs
     assert "plugin.failed" in ended.err
     history = jobs("history", "--json")
     assert {run["status"] for run in history.data} == {"cancelled"}
+
+
+def test_an_interruption_that_a_sink_raises_is_one(jobs: CommandLine) -> None:
+    """The results of the runs are recorded, the rest of the delivery is left, and nobody sees frames."""
+    sink = (
+        "from jobkit import Sink\n\n\nclass Out(Sink):\n    name = 'out'\n\n"
+        "    async def emit(self, run):\n        raise KeyboardInterrupt\n\n\n"
+        "@hookimpl\ndef jobkit_result_sinks(config):\n    return [Out()]\n"
+    )
+    jobs.file("hooks/bad.py", HEAD + sink)
+    ended = jobs.process("run", "one", "two", "--json")
+    assert [run["status"] for run in ended.data] == ["succeeded"] * 2
+    assert ended.code == 0  # as with Ctrl-C while results are delivered
+    assert "2 finished runs to be delivered" in ended.err
+    assert "Traceback" not in ended.err
+    assert "unhandled" not in ended.err

@@ -22,7 +22,6 @@ from jobkit.exceptions import StoreError
 if TYPE_CHECKING:
     from jobkit.config import Config
     from jobkit.stores.base import SchemaStatus, Store
-    from jobkit.stores.outbox import SinkState
 
 _LEAST_SPACE = 100 * 1024 * 1024
 _SKEW = timedelta(minutes=10)
