@@ -10,7 +10,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
-from contextvars import ContextVar
+from contextvars import ContextVar, copy_context
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
@@ -45,17 +45,18 @@ def make_task(loop: asyncio.AbstractEventLoop, coroutine: Any, **options: Any) -
     import asyncio
 
     if inside_run.get():
-        coroutine = _Guarded(coroutine)
+        coroutine = GuardedTask(coroutine)
     return asyncio.Task(coroutine, loop=loop, **options)
 
 
-class _Guarded(Coroutine[Any, Any, Any]):
-    """A coroutine whose exit is an error like any other."""
+class GuardedTask(Coroutine[Any, Any, Any]):
+    """A coroutine whose exit is an error like any other; *context* says what run it belongs to."""
 
-    __slots__ = ("_coroutine",)
+    __slots__ = ("_coroutine", "context")
 
     def __init__(self, coroutine: Coroutine[Any, Any, Any]) -> None:
         self._coroutine = coroutine
+        self.context = copy_context()
 
     def __getattr__(self, name: str) -> Any:  # `cr_frame` and its like: how a task is looked into
         return getattr(self._coroutine, name)

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import anyio
 
 from jobkit.cli.debugging import Debugging
+from jobkit.cli.exit_codes import ExitCode
 from jobkit.cli.interruption import Interruption
 from jobkit.cli.last_words import end_at_once
 from jobkit.cli.plan import Manner, Order, Outcome
 from jobkit.exceptions import JobkitError
-from jobkit.runner.leases import settle_dead
 from jobkit.runner.outcome import Stop
 from jobkit.runner.runner import Runner
+from jobkit.runner.settling import settle_dead
 from jobkit.runner.steady_loop import SteadyLoop
 from jobkit.statuses import Reason, Trigger
 
@@ -58,7 +61,7 @@ class _Execution:
 
     async def run(self) -> Outcome:
         async with self._project.open_store() as store:
-            await settle_dead(store)
+            await settle_dead(store, self._project.jobs)
             async with AsyncExitStack() as stack:
                 delivery = await self._delivery(store, stack)
                 await self._execute(store, delivery)
@@ -104,6 +107,7 @@ class _Execution:
             hooks=project.hooks,
             providers=project.services,
             finished=delivery.finished if delivery is not None else None,
+            stalled=partial(os._exit, ExitCode.INTERNAL),
         )
         # Only the runs are cancelled: runner and store still have to write down what becomes of them.
         # Leaving the runner closes services, whose code may hang as a job may: signals are heard until then.

@@ -94,7 +94,7 @@ async def opened(config: Config) -> AsyncIterator[History]:
 
 
 async def _opened_for_reading(stack: AsyncExitStack, config: Config) -> History | None:
-    from jobkit.runner.leases import settle_dead
+    from jobkit.runner.settling import settle_dead
 
     try:
         store = await stack.enter_async_context(open_store(config, read_only=True))
@@ -118,7 +118,7 @@ async def _settled(config: Config) -> bool:
 
 
 async def _opened_for_writing(stack: AsyncExitStack, config: Config) -> History:
-    from jobkit.runner.leases import settle_dead
+    from jobkit.runner.settling import settle_dead
 
     store = await stack.enter_async_context(open_store(config))
     return History(store, await settle_dead(store))

@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import sys
 from collections.abc import Callable, Mapping, MutableMapping
+from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -129,7 +130,10 @@ def record(entry: Entry, capture: RunCapture | None) -> None:
 
 
 def _take_exception(fields: MutableMapping[str, Any], redactor: Redactor) -> str | None:
-    """The traceback that ``exc_info`` or ``stack_info`` asks for; both are taken from *fields*."""
+    """The traceback that ``exc_info`` or ``stack_info`` asks for; both are taken from *fields*.
+
+    ``stack_info`` may be the frame of another thread.
+    """
     given = fields.pop("exc_info", None)
     wants_stack = fields.pop("stack_info", None)
     if isinstance(given, tuple):
@@ -139,7 +143,7 @@ def _take_exception(fields: MutableMapping[str, Any], redactor: Redactor) -> str
     if isinstance(given, BaseException):
         return format_exception(given, redactor)
     if wants_stack:
-        return format_stack(redactor)
+        return format_stack(redactor, wants_stack if isinstance(wants_stack, FrameType) else None)
     return None
 
 

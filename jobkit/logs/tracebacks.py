@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import traceback
 from pathlib import Path
+from types import FrameType
 
 import structlog
 
+from jobkit.logs.frames import chained, is_ours, users
 from jobkit.redaction import Redactor
 from jobkit.sanitising import text_of
 
@@ -14,7 +16,6 @@ from jobkit.sanitising import text_of
 LONGEST = 16_384
 MOST_FRAMES = 40
 
-_OWN = str(Path(__file__).parents[1])
 _STRUCTLOG = str(Path(structlog.__file__).parent)
 
 
@@ -40,28 +41,27 @@ def format_exception(error: BaseException, redactor: Redactor) -> str:
     return _from_both_ends(text.rstrip("\n"), redactor)
 
 
-def format_stack(redactor: Redactor) -> str:
-    """Where the caller stands, without the frames of the loggers that led here."""
-    stack = [
-        frame for frame in traceback.extract_stack() if not frame.filename.startswith((_OWN, _STRUCTLOG))
-    ]
-    lines = traceback.format_list(stack[-MOST_FRAMES:])
+def format_stack(redactor: Redactor, frame: FrameType | None = None) -> str:
+    """Where a thread is that stands at *frame*: in the user's frames that we have called, or else in all.
+
+    Without *frame* where the caller is, without the frames of the loggers that led here.
+    """
+    stack = traceback.extract_stack(frame)
+    if frame is not None:
+        # What led to us is our program's or somebody's who embeds us: it says nothing of a job.
+        last = max((at for at, one in enumerate(stack) if is_ours(one.filename)), default=-1)
+        shown = users(stack[last + 1 :]) or users(stack) or list(stack)
+    else:
+        shown = [one for one in stack if not (is_ours(one.filename) or one.filename.startswith(_STRUCTLOG))]
+    lines = traceback.format_list(shown[-MOST_FRAMES:])
     return _from_both_ends("Stack (most recent call last):\n" + "".join(lines).rstrip("\n"), redactor)
 
 
 def _hide_own_frames(report: traceback.TracebackException) -> None:
-    waiting: list[traceback.TracebackException] = [report]
-    seen: set[int] = set()
-    while waiting:
-        one = waiting.pop()
-        if id(one) in seen:
-            continue
-        seen.add(id(one))
-        others = [frame for frame in one.stack if not frame.filename.startswith(_OWN)]
+    for one in chained(report):
+        others = [frame for frame in one.stack if not is_ours(frame.filename)]
         if others:
             one.stack = traceback.StackSummary.from_list(others)
-        waiting += [cause for cause in (one.__cause__, one.__context__) if cause is not None]
-        waiting += getattr(one, "exceptions", None) or []
 
 
 def _from_both_ends(text: str, redactor: Redactor) -> str:

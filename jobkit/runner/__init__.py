@@ -6,12 +6,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from jobkit.runner.leases import settle_dead as settle_dead
     from jobkit.runner.observer import Observer as Observer
     from jobkit.runner.runner import Runner as Runner
+    from jobkit.runner.settling import settle_dead as settle_dead
 
 # Commands that only look settle the leases of the dead, and do without all that executing needs.
-_HOMES = {"Observer": "observer", "Runner": "runner", "settle_dead": "leases"}
+_HOMES = {"Observer": "observer", "Runner": "runner", "settle_dead": "settling"}
 
 __all__ = ["Observer", "Runner", "settle_dead"]
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from jobkit.plugins.facade import Hooks
     from jobkit.plugins.provided import Provided
     from jobkit.plugins.values import Defer, RunRequest, Skip
-    from jobkit.runner.run import Request
+    from jobkit.runner.request import Request
 
 _LONGEST_REASON = 500
 

@@ -15,7 +15,7 @@ from jobkit.apart import Apart, apart
 from jobkit.context import JobContext, RunCancelled
 from jobkit.exceptions import RunError
 from jobkit.runner.bridge import Bridge
-from jobkit.runner.executors.around_call import allowance
+from jobkit.runner.countdown import Countdown
 from jobkit.runner.executors.calling import ThreadedCall, call_on_loop, is_called_in_thread
 from jobkit.runner.executors.thread import ThreadCall
 from jobkit.runner.outcome import (
@@ -36,14 +36,10 @@ from jobkit.subtasks import inside_run
 if TYPE_CHECKING:
     from jobkit.protocols import RunsChildren
     from jobkit.records import Progress, RunRecord
-    from jobkit.runner.alarms import Alarm
     from jobkit.runner.orders import Order
     from jobkit.runner.site import Site
 
 T = TypeVar("T")
-
-#: A timer may ring a moment before its time.
-_TIMER_SLACK = 0.001
 
 
 class Attempt:
@@ -65,12 +61,13 @@ class Attempt:
         self._over = False
         self._body: Severable[None] | None = None
         self._scope = anyio.CancelScope()
-        self._alarm: Alarm | None = None
+        self._countdown = Countdown(site, order)
         self._keeper: anyio.CancelScope | None = None
         self._bridge = Bridge(site.portal)
         self._asked = False
         self._services = site.services.run_scope(order.spec, log=order.log)
         self._stop: Stop | None = None
+        self._stopped: tuple[datetime, timedelta] | None = None
         self._returned: object = None
         self._error: BaseException | None = None
         self._service_failed = False
@@ -80,7 +77,6 @@ class Attempt:
         self._context: JobContext | None = None
         self._wrapping: Wrapping | None = None
         self._entering: anyio.CancelScope | None = None
-        self._allowance = 0.0
         self._ended: tuple[datetime, timedelta] | None = None
         #: Told that plugins begin with something (None), and how many seconds of the attempt that took.
         self.held_up: Callable[[float | None], None] | None = None
@@ -129,7 +125,7 @@ class Attempt:
                     return await task.wait()
             except anyio.get_cancelled_exc_class() as cancellation:
                 self.interrupted = cancellation
-                self.stop(self._overdue() if self._late() else self.order.interruption())
+                self.stop(self._countdown.overdue() if self._countdown.late else self.order.interruption())
 
     def stop(self, stop: Stop) -> None:
         """Cancel the attempt; the first reason counts. Services are still closed, in limited time."""
@@ -137,7 +133,7 @@ class Attempt:
             self._hurry_plugins(self._wrapping)
         if self._stop is not None or self._over:
             return
-        self._stop = stop
+        self._stop, self._stopped = stop, self._time()
         self._bridge.cancel()
         self._scope.cancel()
         if self._entering is not None:
@@ -145,17 +141,14 @@ class Attempt:
         now, cleanup = anyio.current_time(), self.site.cleanup.total_seconds()
         if self._keeper is not None and self._keeper.shield:
             self._keeper.deadline = now + cleanup
-        if self._alarm is not None:
-            self.site.alarms.put_off(self._alarm)
-        patience = cleanup + self.site.thread_grace.total_seconds()
-        self._alarm = self.site.alarms.set(now + patience, self._cut_off)
+        self._countdown.ring_after(cleanup + self.site.thread_grace.total_seconds(), self._cut_off)
 
     # -- as the host of the context -------------------------------------------------------------------
 
     @property
     def stopping(self) -> bool:
         """Whether the attempt was cancelled, or its time is up."""
-        return self._stop is not None or self._late()
+        return self._stop is not None or self._countdown.late
 
     def progress(self, progress: Progress) -> None:
         """Remember how far it is; once it is over nobody cares."""
@@ -219,16 +212,15 @@ class Attempt:
 
     def pause(self) -> None:
         """Plugins begin with something: their time is not the job's."""
-        self._allowance = allowance()
+        self._countdown.pause()
         self._arm()
         if self.held_up is not None:
             self.held_up(None)
 
     def resume(self, seconds: float) -> None:
         """That took them so long: the job has that much longer."""
-        self._allowance = 0.0
         order, context = self.order, self._context
-        order.postpone(seconds)
+        self._countdown.resume(seconds)
         if context is not None:
             context.started_at = order.started_at
             context.deadline = order.limit.at if order.limit is not None else None
@@ -277,7 +269,7 @@ class Attempt:
             self._judge()
         except BaseException as error:
             self._error = error
-            if self._late() and self._where is None and is_cancellation(error):
+            if self._countdown.late and self._where is None and is_cancellation(error):
                 self._where = traceback.extract_tb(error.__traceback__)
             self._inspect(error)
         await self._take_back_cancellation()
@@ -286,12 +278,17 @@ class Attempt:
         around = self._wrapping.around_call() if self._wrapping is not None else None
         threaded = ThreadedCall(self.site.threads, context, arguments, around)
         try:
-            return await threaded.wait(self.site.thread_grace.total_seconds())
+            return await threaded.wait(self._thread_grace)
         finally:
             self._where = threaded.where
             if threaded.left_behind and not self.site.disposable:
                 self.thread = threaded.call
                 self._left = "its thread was left behind, and still goes on"
+
+    def _thread_grace(self) -> float:
+        site = self.site
+        late = self._stop is not None and self._stop.status is RunStatus.TIMED_OUT
+        return (site.late_grace if late else site.thread_grace).total_seconds()
 
     def _inspect(self, error: BaseException) -> None:
         if not self.stopping:  # what a cancelled job raises is about its being cancelled
@@ -329,11 +326,9 @@ class Attempt:
 
     async def _close_in(self, keeper: anyio.CancelScope) -> None:
         """Close the services: cancellation must not leave them half closed, nor may they take for ever."""
-        limit, clock = self.order.limit, self.site.clock
-        if self.stopping:
-            keeper.deadline = anyio.current_time() + self.site.cleanup.total_seconds()
-        elif limit is not None:
-            keeper.deadline = anyio.current_time() + limit.monotonic - clock.monotonic()
+        left = self.site.cleanup.total_seconds() if self.stopping else self._countdown.left
+        if left is not None:
+            keeper.deadline = anyio.current_time() + left
         keeper.shield = True
         errors: Sequence[BaseException]
         try:
@@ -360,40 +355,30 @@ class Attempt:
 
     def _arm(self) -> None:
         """Let the alarm ring at the limit; that of an attempt that was told to stop is for something else."""
-        if self._stop is not None or self._over:
-            return
-        if self._alarm is not None:
-            self.site.alarms.put_off(self._alarm)
-        if self.order.limit is not None:
-            left = self.order.limit.monotonic + self._allowance - self.site.clock.monotonic()
-            self._alarm = self.site.alarms.set(anyio.current_time() + left, self._overrun)
+        if self._stop is None and not self._over:
+            self._countdown.ring_at_limit(self._overrun)
 
     def _end(self) -> tuple[datetime, timedelta]:
         """It is over, by now and after so long."""
-        clock = self.site.clock
-        if self._alarm is not None:
-            self.site.alarms.put_off(self._alarm)
-        if self._stop is None and self._late():
-            self._stop = self._overdue()
+        self._countdown.put_off()
+        if self._stop is None and self._countdown.late:
+            self._stop = self._countdown.overdue()
         self._over = True
+        if self.thread is not None and self._stopped is not None:
+            return self._stopped  # it was over for everybody but its thread
+        return self._time()
+
+    def _time(self) -> tuple[datetime, timedelta]:
+        """What time it is, and how long the attempt has taken."""
+        clock = self.site.clock
         return clock.now(), timedelta(seconds=clock.monotonic() - self.order.began)
 
     def _went_wrong(self, error: BaseException) -> None:
         """The task of the job did not end as tasks do."""
         self._error = self._error or (left_open(error) if self._left is None else None)
 
-    def _late(self) -> bool:
-        limit = self.order.limit
-        if limit is None:
-            return False
-        return self.site.clock.monotonic() >= limit.monotonic + self._allowance - _TIMER_SLACK
-
-    def _overdue(self) -> Stop:
-        assert self.order.limit is not None
-        return Stop(RunStatus.TIMED_OUT, self.order.limit.words)
-
     def _overrun(self) -> None:
-        self.stop(self._overdue())
+        self.stop(self._countdown.overdue())
 
     def _cut_off(self) -> None:
         if self._body is not None:

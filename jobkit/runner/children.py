@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from jobkit.records import RunRecord
     from jobkit.runner.environment import Environment
     from jobkit.runner.orders import Limit
-    from jobkit.runner.run import Request
+    from jobkit.runner.request import Request
 
 
 class Children:

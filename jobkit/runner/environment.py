@@ -14,14 +14,16 @@ if TYPE_CHECKING:
     from jobkit.processes import ProcessIdentity
     from jobkit.protocols import RunsChildren
     from jobkit.records import RunRecord
+    from jobkit.runner.abandoned import AbandonedLeases
     from jobkit.runner.journal import Journals
     from jobkit.runner.leases import LeaseKeeper
+    from jobkit.runner.loop_guard import LoopGuard
     from jobkit.runner.observer import Audience
     from jobkit.runner.orders import Limit
     from jobkit.runner.outcome import Stop
-    from jobkit.runner.run import Request
+    from jobkit.runner.request import Request
     from jobkit.runner.site import Site
-    from jobkit.stores.base import Store
+    from jobkit.stores.base import Lease, Store
 
 
 class Stoppable(Protocol):
@@ -40,6 +42,7 @@ class Environment:
     store: Store
     site: Site
     leases: LeaseKeeper
+    guard: LoopGuard | None
     journals: Journals
     audience: Audience
     identity: ProcessIdentity
@@ -48,4 +51,14 @@ class Environment:
     secrets: frozenset[str]
     children: Callable[[Request, RunRecord, Limit | None], RunsChildren]
     cancel_reason: Reason = Reason.INTERRUPTED
+    #: Set once the runner is entered.
+    abandoned: AbandonedLeases = field(init=False)
     going_on: dict[str, Stoppable] = field(default_factory=dict)
+    #: Queued runs that are being taken up, or were: a second delivery must not find the lease of the first.
+    taken_up: set[str] = field(default_factory=set)
+
+    def hold(self, lease: Lease, limit: Limit | None = None) -> None:
+        """Renew *lease*, and watch the event loop while there are any."""
+        self.leases.hold(lease, limit)
+        if self.guard is not None:
+            self.guard.watch()

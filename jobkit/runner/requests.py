@@ -11,7 +11,7 @@ from jobkit.exceptions import RunError, ServiceError
 from jobkit.job import NO_RETRY
 from jobkit.records import new_run_id
 from jobkit.runner.executors.calling import executor_of
-from jobkit.runner.run import Request
+from jobkit.runner.request import Request
 from jobkit.statuses import Trigger
 
 if TYPE_CHECKING:

@@ -4,54 +4,34 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import anyio
 
-from jobkit.exceptions import StoreUnavailable
-from jobkit.logs import get_logger
+from jobkit.exceptions import JobkitError, ParameterError, StoreUnavailable
+from jobkit.job import NO_RETRY
 from jobkit.logs.capture import RunCapture
 from jobkit.records import format_instant
+from jobkit.redaction import Redactor
+from jobkit.runner.announcing import Announcer, facts
 from jobkit.runner.attempt import Attempt
 from jobkit.runner.executors.calling import executor_of
-from jobkit.runner.orders import Limit, Order
-from jobkit.runner.outcome import Stop, Verdict
+from jobkit.runner.orders import Order
+from jobkit.runner.outcome import Ended, Stop, Verdict, judge
 from jobkit.runner.patience import Patience
-from jobkit.statuses import Reason, RunStatus, Trigger
-from jobkit.stores.base import Lease, LeaseRequest, NewRun, Outcome
+from jobkit.runner.starting import Starter
+from jobkit.statuses import Reason, RunStatus
+from jobkit.stores.base import Lease, Outcome
 
 if TYPE_CHECKING:
-    from structlog.typing import FilteringBoundLogger
-
-    from jobkit.job import JobSpec
     from jobkit.records import RunRecord
     from jobkit.runner.environment import Environment
     from jobkit.runner.executors.process import ProcessAttempt
     from jobkit.runner.executors.thread import ThreadCall
     from jobkit.runner.journal import Journal
-
-
-@dataclass(slots=True, kw_only=True)
-class Request:
-    """A run that was asked for, with its parameters validated.
-
-    *ancestors* are the names of the jobs that it is a child, grandchild, … of, *limit* the deadline it
-    inherits from them.
-    """
-
-    id: str
-    spec: JobSpec
-    parameters: Mapping[str, Any]
-    trigger: Trigger
-    actor: str
-    enforce: bool
-    timeout: timedelta | None
-    secrets: frozenset[str] = frozenset()
-    parent: str | None = None
-    ancestors: tuple[str, ...] = ()
-    limit: Limit | None = None
+    from jobkit.runner.request import Request
 
 
 class Run:
@@ -61,31 +41,59 @@ class Run:
         self._environment = environment
         self._request = request
         self._patience = Patience(environment.site.cleanup)
+        self._starter = Starter(environment, self._patience)
         self._current: Attempt | ProcessAttempt | anyio.CancelScope | None = None
         self._stop: Stop | None = None
         self._plugins_until: float | None = None
         self._record: RunRecord
         self._lease: Lease
-        self._log: FilteringBoundLogger
+        self._announcer: Announcer
 
     async def execute(self) -> RunRecord:
         """The record of the run once it has ended. A cancellation is recorded first, then raised.
 
         StoreError if the run could not be begun or, its process being stopped, not be recorded.
         """
+        self._record, self._lease = await self._starter.begin(self._request)
+        return await self._carry_out()
+
+    async def take_up(self, record: RunRecord, limits: Mapping[str, int] | None) -> RunRecord | None:
+        """The same for *record*, which is queued in the store; None if it is not to be had now.
+
+        One that is to be tried again is queued again when this returns.
+        """
+        self._record = record
+        lease = await self._starter.take_up(record.id, limits)
+        if lease is None:
+            if self._patience.interrupted is not None:
+                raise self._patience.interrupted
+            return None
+        self._lease = lease
+        self._record = replace(
+            record,
+            status=RunStatus.RUNNING,
+            started_at=record.started_at or self._environment.site.clock.now(),
+            attempt=lease.attempt,
+            node=lease.node,
+        )
+        return await self._carry_out()
+
+    async def _carry_out(self) -> RunRecord:
         environment = self._environment
-        self._record, self._lease = await self._begin()
+        self._announcer = Announcer(environment.audience, self._record, self._request.spec)
         environment.going_on[self._record.id] = self
-        environment.leases.hold(self._lease)
+        environment.hold(self._lease)
         try:
-            self._announce_start()
-            await self._tell_start()
+            if self._lease.attempt == 1:
+                self._announcer.started(self._record)
+                await self._tell_start()
             record = await self._attempts()
         finally:
             environment.leases.release(self._record.id)
             del environment.going_on[self._record.id]
-        self._announce_end(record)
-        await self._tell_end(record)
+        if record.status.finished:  # otherwise somebody else goes on with it, and tells its end
+            self._announcer.finished(record)
+            await self._tell_end(record)
         if self._patience.interrupted is not None:
             raise self._patience.interrupted
         return record
@@ -99,61 +107,36 @@ class Run:
             elif self._current is not None:
                 self._current.stop(stop)
 
-    # -- the row and the lease ----------------------------------------------------------------------
-
-    async def _begin(self) -> tuple[RunRecord, Lease]:
-        request, spec = self._request, self._request.spec
-        new = NewRun(
-            id=request.id,
-            job=spec.name,
-            extension=spec.extension,
-            trigger=request.trigger,
-            actor=request.actor,
-            enforce=request.enforce,
-            parameters=spec.signature.parameters.to_plain(request.parameters) if request.parameters else {},
-            attempts=1 + spec.retries.retries,
-            parent=request.parent,
-        )
-        store = self._environment.store
-        return await self._patience.ask(lambda: store.add_and_start(new, self._wish()), "begin a run")
-
-    def _wish(self) -> LeaseRequest:
-        environment = self._environment
-        # The caller waits for this run: nobody else can go on with it.
-        return LeaseRequest(environment.identity, environment.node, environment.lease, pinned=True)
-
-    async def _begin_again(self) -> Lease | None:
-        store, run_id = self._environment.store, self._record.id
-        lease = await store.start_attempt(run_id, self._wish())
-        if lease is not None:
-            return lease
-        # It may have been started by a call of ours whose answer we did not get.
-        for held in await store.open_leases():
-            if held.lease.run_id == run_id and held.lease.owner == self._environment.identity:
-                return held.lease
-        return None
-
     # -- attempts -----------------------------------------------------------------------------------
 
     async def _attempts(self) -> RunRecord:
+        if self._request.failure is not None:
+            return await self._finish(self._failed(self._request.failure), None)
         while True:
             verdict, journal, left = await self._attempt()
             outcome = verdict.outcome
             retry_at = self._retry_at(verdict)
-            self._tell_attempt(outcome, retry_at)
+            self._announcer.attempt_ended(self._record, self._lease.attempt, outcome, retry_at)
+            abandoned = left is not None and await self._abandon()
             if retry_at is None:
-                return await self._finish(outcome, journal)
+                return await self._finish(outcome, journal, left if abandoned else None)
             if not await self._queue(outcome, journal, retry_at):
                 return await self._fenced(outcome)
+            if not self._lease.pinned:  # whoever comes goes on with it
+                if left is not None and abandoned:
+                    self._environment.abandoned.keep(self._lease, left)
+                return replace(self._record, status=RunStatus.QUEUED)
             await self._wait(retry_at, left)
             if self._stop is not None:
-                return await self._finish(self._stopped(outcome), journal)
-            lease = await self._patience.ask(self._begin_again, "begin an attempt")
+                return await self._finish(self._stopped(outcome), journal, left if abandoned else None)
+            if abandoned:
+                await self._patience.ask(self._release, "release a lease")
+            lease = await self._starter.begin_again(self._record.id)
             if lease is None:
                 return await self._fenced(outcome)
             self._lease = lease
             self._record = replace(self._record, attempt=lease.attempt)
-            self._environment.leases.hold(lease)
+            self._environment.hold(lease)
 
     async def _attempt(self) -> tuple[Verdict, Journal, ThreadCall | None]:
         """Execute one attempt and judge it; cancellation is noted, not raised."""
@@ -171,13 +154,14 @@ class Run:
             attempt = self._prepared(capture, journal)
             verdict = await attempt.verdict()
             self._current = None
+            environment.hold(self._lease)  # it is over: recording it may take as long as it takes
             self._plugins_until = attempt.plugins_until
             if attempt.interrupted is not None:
                 self._patience.interrupted = attempt.interrupted
                 self._stop = self._stop or self._interruption()
             retry_at = self._retry_at(verdict)
             if retry_at is not None:
-                capture.logger.warning("run.retrying", at=format_instant(retry_at), **_facts(verdict.outcome))
+                capture.logger.warning("run.retrying", at=format_instant(retry_at), **facts(verdict.outcome))
         environment.journals.close(journal)
         return verdict, journal, attempt.thread
 
@@ -193,6 +177,7 @@ class Run:
         else:
             attempt = Attempt(environment.site, order, children, journal.progressed)
         self._current = attempt
+        environment.hold(self._lease, order.limit)
         if self._stop is not None:
             attempt.stop(self._stop)
         return attempt
@@ -210,7 +195,7 @@ class Run:
             parameters,
             started_at,
             began,
-            _limit(request, started_at, began),
+            request.limit_from(started_at, began),
             capture.logger,
             capture.redactor,
             self._interruption,
@@ -230,6 +215,15 @@ class Run:
             return None
         retry_at = self._environment.site.clock.now() + request.spec.retries.pause(number, self._record.id)
         return retry_at if request.limit is None or retry_at < request.limit.at else None
+
+    async def _abandon(self) -> bool:
+        """Have the lease outlive the attempt, whose thread was left behind; False if it cannot."""
+        return await self._patience.ask(
+            lambda: self._environment.abandoned.abandon(self._lease), "abandon a lease"
+        )
+
+    async def _release(self) -> None:
+        await self._environment.abandoned.release(self._lease)
 
     async def _queue(self, outcome: Outcome, journal: Journal, retry_at: datetime) -> bool:
         store, lease = self._environment.store, self._lease
@@ -252,6 +246,13 @@ class Run:
             self._stop = self._stop or self._interruption()
         self._current = None
 
+    def _failed(self, failure: JobkitError) -> Outcome:
+        """The outcome of a run that cannot be executed."""
+        ended = Ended(self._environment.site.clock.now(), timedelta(0), error=failure)
+        outcome = judge(ended, NO_RETRY, Redactor(self._request.secrets)).outcome
+        reason = Reason.PARAMETERS if isinstance(failure, ParameterError) else None
+        return replace(outcome, reason=reason)
+
     def _stopped(self, last: Outcome) -> Outcome:
         """The outcome of a run that was stopped between two attempts."""
         assert self._stop is not None
@@ -265,35 +266,35 @@ class Run:
 
     # -- the record -----------------------------------------------------------------------------------
 
-    async def _finish(self, outcome: Outcome, journal: Journal) -> RunRecord:
+    async def _finish(
+        self, outcome: Outcome, journal: Journal | None, thread: ThreadCall | None = None
+    ) -> RunRecord:
+        """Record *outcome*; the lease stays with *thread*, which was left behind, until that has ended."""
         store, lease = self._environment.store, self._lease
 
         async def finish() -> RunRecord | None:
-            await journal.end()
+            if journal is not None:
+                await journal.end()
             return await store.finish(lease, outcome)
 
         try:
             record = await self._patience.ask(finish, "record a run")
         except StoreUnavailable as error:
-            self._log.error("finish.unrecorded", error=str(error), **_facts(outcome))
+            self._announcer.log.error("finish.unrecorded", error=str(error), **facts(outcome))
             raise self._patience.interrupted or error from error
-        return record if record is not None else await self._fenced(outcome)
+        if record is None:
+            return await self._fenced(outcome)
+        if thread is not None:
+            self._environment.abandoned.keep(lease, thread)
+        return record
 
     async def _fenced(self, outcome: Outcome) -> RunRecord:
         """Somebody else has ended our lease: what they recorded stands, ours is only told."""
-        self._log.error("finish.fenced", **_facts(outcome))
+        self._announcer.log.error("finish.fenced", **facts(outcome))
         store = self._environment.store
         return await self._patience.ask(lambda: store.run(self._record.id), "read a run")
 
     # -- who is told ----------------------------------------------------------------------------------
-
-    def _announce_start(self) -> None:
-        record, spec = self._record, self._request.spec
-        self._log = get_logger().bind(run=record.number, job=record.job, extension=record.extension)
-        self._log.info(
-            "run.started", trigger=record.trigger.value, actor=record.actor, enforce=record.enforce
-        )
-        self._environment.audience.tell(lambda observer: observer.run_started(record, spec))
 
     async def _tell_start(self) -> None:
         """Have plugins know. Being stopped or cancelled ends that: then the first attempt ends at once."""
@@ -314,14 +315,12 @@ class Run:
         """Have plugins and sinks know of what is recorded; one who waits no more still gets some time."""
         environment = self._environment
         hooks = environment.site.hooks
-        if not record.status.finished:
-            return  # somebody else has taken the run over, and tells its end
         if hooks is not None and hooks.implemented("run_finished"):
             from jobkit.plugins import values
 
             run = values.Run(record, self._request.spec)
             if not await self._shielded(lambda: hooks.run_finished(run)):
-                self._log.warning("run_finished.cut_off", run_id=record.id)
+                self._announcer.log.warning("run_finished.cut_off", run_id=record.id)
         environment.audience.finished(record)
 
     async def _shielded(self, tell: Callable[[], Awaitable[None]]) -> bool:
@@ -351,50 +350,3 @@ class Run:
         except anyio.get_cancelled_exc_class() as cancellation:
             self._patience.interrupted = cancellation
         return not scope.cancelled_caught
-
-    def _tell_attempt(self, outcome: Outcome, retry_at: datetime | None) -> None:
-        record, number = self._record, self._lease.attempt
-        self._environment.audience.tell(
-            lambda observer: observer.attempt_finished(record, number, outcome, retry_at)
-        )
-
-    def _announce_end(self, record: RunRecord) -> None:
-        level = "info" if record.status.ok else "warning" if record.status is RunStatus.CANCELLED else "error"
-        getattr(self._log, level)("run.finished", **_canonical(record))
-        self._environment.audience.tell(lambda observer: observer.run_finished(record))
-
-
-def _limit(request: Request, started_at: datetime, monotonic: float) -> Limit | None:
-    """The nearer of the attempt's own timeout and the deadline that it inherits."""
-    timeout = request.timeout
-    if timeout is None:
-        return request.limit
-    own = Limit(monotonic + timeout.total_seconds(), started_at + timeout, timeout)
-    return own if request.limit is None or own.monotonic < request.limit.monotonic else request.limit
-
-
-def _facts(outcome: Outcome) -> dict[str, Any]:
-    return {"status": outcome.status.value, "duration_ms": outcome.duration_ms, "message": outcome.message}
-
-
-def _canonical(record: RunRecord) -> dict[str, Any]:
-    """Everything about a run in one line; what it does not have is left out."""
-    facts: dict[str, Any] = {
-        "status": record.status.value,
-        "duration_ms": record.duration_ms,
-        "attempt": record.attempt,
-        "attempts": record.attempts,
-        "trigger": record.trigger.value,
-        "actor": record.actor,
-        "node": record.node,
-        "message": record.message,
-        "processed": record.processed,
-        "errors": record.errors,
-        "reason": record.reason,
-        "error": record.error.type if record.error is not None else None,
-        "cleanup_errors": len(record.cleanup_errors) or None,
-        "scheduled_at": format_instant(record.scheduled_at) if record.scheduled_at is not None else None,
-        "parent": record.parent,
-        "retry_of": record.retry_of,
-    }
-    return {name: value for name, value in facts.items() if value is not None}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from types import TracebackType
@@ -16,13 +17,16 @@ import anyio.to_thread
 from jobkit.clock import SystemClock
 from jobkit.durations import parse_duration
 from jobkit.processes import ProcessIdentity
+from jobkit.runner.abandoned import AbandonedLeases
 from jobkit.runner.admission import admit
-from jobkit.runner.children import Children
+from jobkit.runner.children import Children, find_job
 from jobkit.runner.environment import Environment
 from jobkit.runner.journal import Journals
 from jobkit.runner.leases import LeaseKeeper
+from jobkit.runner.loop_guard import LoopGuard, calls_soon
 from jobkit.runner.observer import Audience, Observer
 from jobkit.runner.outcome import Stop
+from jobkit.runner.queued import queued_request
 from jobkit.runner.requests import request_for
 from jobkit.runner.run import Run
 from jobkit.runner.site import Inspect, Site
@@ -51,7 +55,9 @@ class Runner:
     attempt raised, before services close, and holds the event loop meanwhile (a debugger); with it there
     are neither retries, timeouts nor processes. *hooks* are those of plugins; *providers* are all services
     that there are, by default the built-in ones. *finished* is called on the event loop with the record of
-    each run that has ended, children included, after the ``run_finished`` hooks.
+    each run that has ended, children included, after the ``run_finished`` hooks. *stalled* ends the process;
+    it is called, in another thread, once a job has blocked the event loop for ``[scheduler] loop_stall``.
+    Without it, as in a program that is not ours to end, that is only said, and the leases are given up.
     """
 
     def __init__(
@@ -68,11 +74,13 @@ class Runner:
         hooks: Hooks | None = None,
         providers: Sequence[Provider] | None = None,
         finished: Callable[[RunRecord], None] | None = None,
+        stalled: Callable[[], None] | None = None,
     ) -> None:
         clock = clock or SystemClock()
         audience = Audience(observer, finished)
         lease = config.scheduler.lease
         self._stack = AsyncExitStack()
+        self._stalled = stalled
         self._places = anyio.Semaphore(config.scheduler.max_concurrent_runs, fast_acquire=True)
         self._environment = Environment(
             jobs=jobs,
@@ -80,7 +88,8 @@ class Runner:
             site=Site(
                 config, clock, services or {}, cleanup, inspect=inspect, hooks=hooks, providers=providers
             ),
-            leases=LeaseKeeper(store, clock, lease, self._lost),
+            leases=LeaseKeeper(store, clock, lease, self._lost, self._is_stalled),
+            guard=None,
             journals=Journals(store, clock, audience),
             audience=audience,
             identity=ProcessIdentity.current(),
@@ -95,8 +104,10 @@ class Runner:
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(environment.site)
             tasks = await stack.enter_async_context(anyio.create_task_group())
+            environment.guard = self._new_guard()
             stack.push_async_callback(self._stop_renewing)
             stack.callback(tasks.cancel_scope.cancel)
+            environment.abandoned = AbandonedLeases(environment.store, environment.leases, tasks.start_soon)
             tasks.start_soon(environment.journals.serve)
             self._stack = stack.pop_all()
         return self
@@ -142,12 +153,51 @@ class Runner:
             await admit(self._environment.site.hooks, request)
             return await Run(self._environment, request).execute()
 
-    def cancel(self, run_id: str, reason: Reason = Reason.INTERRUPTED) -> bool:
-        """Cancel a run that goes on here; False if there is none of that id. On the event loop only."""
+    async def execute_queued(
+        self,
+        record: RunRecord,
+        spec: JobSpec | None = None,
+        *,
+        limits: Mapping[str, int] | None = None,
+        admitted: bool = True,
+    ) -> RunRecord | None:
+        """Execute *record*, which stands queued in the store, and give its record as it is then.
+
+        *spec* is the job, by default the runner's of that name. It is executed with what is recorded:
+        parameters, actor, tick and window; a secret comes from this process's own configuration, and the
+        run fails if that has none. *limits* says how many runs may hold each named limit. Unless *admitted*,
+        plugins are asked first. Whether its time has come is for the caller to judge.
+
+        None if it is not to be had now: somebody else has it, or it has to wait. A run that is tried again
+        is ``queued`` when it is returned, for whoever comes. Waits for a place (``max_concurrent_runs``);
+        cancelling it cancels the run. Raises, and leaves the run queued: RunRefused if no thread is left
+        for it or a plugin is against it, UsageError for a job that is not known here, StoreError.
+        """
+        environment = self._environment
+        request = queued_request(
+            environment, find_job(environment.jobs, record.job) if spec is None else spec, record
+        )
+        if record.id in environment.taken_up:
+            return None
+        environment.taken_up.add(record.id)
+        try:
+            async with self._places:
+                if not admitted:
+                    await admit(environment.site.hooks, request)
+                return await Run(environment, request).take_up(record, limits)
+        finally:
+            environment.taken_up.discard(record.id)
+
+    def cancel(self, run_id: str, reason: Reason = Reason.INTERRUPTED, *, message: str | None = None) -> bool:
+        """Cancel a run that goes on here; False if there is none of that id. On the event loop only.
+
+        *message* is what its record says of it, by default what the reason means.
+        """
         run = self._environment.going_on.get(run_id)
         if run is None:
             return False
-        run.stop(Stop.because(reason))
+        stop = Stop.because(reason)
+        run.stop(stop if message is None else replace(stop, message=message))
         return True
 
     @property
@@ -165,6 +215,14 @@ class Runner:
         end, so a program ends with ``os._exit`` if there are any. From any thread."""
         return self._environment.site.threads.abandoned
 
+    @property
+    def takes_threads(self) -> bool:
+        """Whether jobs in threads are started here: not once ten threads were left behind and still go on.
+
+        From any thread.
+        """
+        return self._environment.site.threads.has_room
+
     def _children(self, *facts: Any) -> Children:
         return Children(self._environment, *facts)
 
@@ -175,7 +233,28 @@ class Runner:
             stop = Stop(RunStatus.CANCELLED, "its lease was lost: the run was taken for dead")
             self._environment.site.soon(partial(run.stop, stop))
 
+    def _new_guard(self) -> LoopGuard | None:
+        environment = self._environment
+        if environment.site.inspects:  # a debugger holds the event loop as long as somebody likes
+            return None
+        return LoopGuard(
+            environment.site.clock,
+            environment.site.config.scheduler.loop_stall,
+            calls_soon(),
+            lambda: environment.leases.any_held,
+            self._stalled,
+        )
+
+    def _is_stalled(self) -> bool:
+        guard = self._environment.guard
+        return guard is not None and guard.stalled
+
     async def _stop_renewing(self) -> None:
         # It waits for a renewal that is under way, which the event loop must not do.
         with anyio.CancelScope(shield=True):
-            await anyio.to_thread.run_sync(self._environment.leases.stop)
+            await anyio.to_thread.run_sync(self._stop_threads)
+
+    def _stop_threads(self) -> None:
+        self._environment.leases.stop()
+        if self._environment.guard is not None:
+            self._environment.guard.stop()

@@ -36,6 +36,8 @@ Inspect = Callable[["RunRecord", BaseException], None]
 
 #: How long a thread that is told to stop may take to notice, before it is left behind.
 THREAD_GRACE = timedelta(seconds=1)
+#: The same at its deadline, which it could know of: by then its run is to be recorded.
+LATE_GRACE = timedelta(seconds=0.25)
 #: How often it is looked for what jobs have changed of the process, at most; in seconds.
 _LOOK_INTERVAL = 0.005
 
@@ -72,6 +74,8 @@ class Site:
         self.cleanup = cleanup
         self.alarms = Alarms()
         self.thread_grace = min(THREAD_GRACE, cleanup)
+        # A thread in a process of its own ends with that, so it may have more.
+        self.late_grace = self.thread_grace if disposable else min(LATE_GRACE, cleanup)
         self._injected = services
         self._stack = AsyncExitStack()
         self._surroundings = _Surroundings()

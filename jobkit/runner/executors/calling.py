@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import traceback
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal
 
 import anyio
@@ -58,13 +59,13 @@ class ThreadedCall:
         self.left_behind = False
         self.where: traceback.StackSummary | None = None
 
-    async def wait(self, grace: float) -> object:
+    async def wait(self, grace: Callable[[], float]) -> object:
         """What the job returns. Cancelled: the thread has *grace* seconds to notice."""
         try:
             await self._execute()
         except anyio.get_cancelled_exc_class():
             self.where = self.call.stack()
-            self.left_behind = not await self._threads.wind_up(self.call, grace)
+            self.left_behind = not await self._threads.wind_up(self.call, grace())
             if self.call.raised is not None and not is_cancellation(self.call.raised):
                 raise self.call.raised from None
             raise

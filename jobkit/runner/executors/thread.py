@@ -96,6 +96,11 @@ class Threads:
         """The labels of the calls that were left behind and still go on. From any thread."""
         return tuple(call.label for call in self._abandoned if not call.over)
 
+    @property
+    def has_room(self) -> bool:
+        """Whether another thread may be started. From any thread."""
+        return len(self.abandoned) < MOST_ABANDONED
+
     def check_room(self) -> None:
         """Raise RunRefused if too many threads did not end for another to be started."""
         going_on = self.abandoned

@@ -1,0 +1,45 @@
+"""What is asked of a runner: one run, with everything that it needs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from jobkit.runner.orders import Limit
+
+if TYPE_CHECKING:
+    from jobkit.exceptions import JobkitError
+    from jobkit.job import JobSpec
+    from jobkit.statuses import Trigger
+
+
+@dataclass(slots=True, kw_only=True)
+class Request:
+    """A run that was asked for, with its parameters validated.
+
+    *ancestors* are the names of the jobs that it is a child, grandchild, … of, *limit* the deadline it
+    inherits from them.
+    """
+
+    id: str
+    spec: JobSpec
+    parameters: Mapping[str, Any]
+    trigger: Trigger
+    actor: str
+    enforce: bool
+    timeout: timedelta | None
+    secrets: frozenset[str] = frozenset()
+    parent: str | None = None
+    ancestors: tuple[str, ...] = ()
+    limit: Limit | None = None
+    #: Why it cannot be executed, although it was accepted once: it fails without an attempt at it.
+    failure: JobkitError | None = None
+
+    def limit_from(self, started_at: datetime, monotonic: float) -> Limit | None:
+        """Of an attempt that starts then: its own timeout or, if that is nearer, what it inherits."""
+        if self.timeout is None:
+            return self.limit
+        own = Limit(monotonic + self.timeout.total_seconds(), started_at + self.timeout, self.timeout)
+        return own if self.limit is None or own.monotonic < self.limit.monotonic else self.limit
