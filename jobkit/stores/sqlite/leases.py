@@ -12,9 +12,9 @@ from datetime import datetime
 from typing import Final
 
 from jobkit.stores.base import Lease, Outcome
-from jobkit.stores.sqlite import outbox
-from jobkit.stores.sqlite.rows import ENDED, LEASE, OUTCOME, RUN, Row, ended_values
-from jobkit.stores.sqlite.runs import Now, by_id
+from jobkit.stores.sqlite import control, outbox, queue
+from jobkit.stores.sqlite.rows import ENDED, LEASE, OUTCOME, RUN, Now, Row, ended_values
+from jobkit.stores.sqlite.runs import by_id
 from jobkit.stores.values import duration_micros, encode_outcome, lost_message, optional_micros, to_micros
 
 _HELD: Final = "id = ? AND fence = ? AND lease_owner IS NOT NULL"
@@ -46,7 +46,10 @@ UPDATE runs SET status = 'queued', not_before = ?,
 WHERE {_HELD} AND status = 'running'
 """
 
-_REQUEUED_BEFORE: Final = "SELECT 1 FROM runs WHERE id = ? AND fence = ? AND status = 'queued'"
+_REQUEUED_BEFORE: Final = """
+SELECT 1 FROM runs WHERE id = ? AND fence = ? AND (status = 'queued'
+    OR (status = 'cancelled' AND EXISTS (SELECT 1 FROM cancel_requests WHERE run = number)))
+"""
 
 _TO_SETTLE: Final = f"SELECT lease_pinned FROM runs WHERE {_HELD} AND (? OR lease_expires_at <= ?)"
 
@@ -63,20 +66,22 @@ _PROGRESS: Final = f"UPDATE runs SET progress = ? WHERE {_HELD} AND status = 'ru
 
 # A running run has a lease, a queued one only if it is pinned: two short indexes hold them all.
 _OPEN: Final = f"""
-SELECT {LEASE}, job, status, attempts FROM runs WHERE status = 'running'
+SELECT {LEASE}, job, status, attempts, 0 FROM runs WHERE status = 'running'
 UNION ALL
-SELECT {LEASE}, job, status, attempts FROM runs WHERE status = 'queued' AND lease_owner IS NOT NULL
+SELECT {LEASE}, job, status, attempts, 0 FROM runs WHERE status = 'queued' AND lease_owner IS NOT NULL
 """
 
 
 def renew(connection: sqlite3.Connection, leases: Sequence[Lease], now: Now) -> frozenset[str]:
     """Extend what still stands of *leases*; the ids of those runs."""
     at = to_micros(now())
-    return frozenset(
-        lease.run_id
-        for lease in leases
-        if connection.execute(_RENEW, (at, duration_micros(lease.duration), *_key(lease))).rowcount
-    )
+    standing = set()
+    for lease in leases:
+        renewal = (at, duration_micros(lease.duration), *_key(lease))
+        renewed = connection.execute(_RENEW, renewal).rowcount
+        if queue.renew_abandoned(connection, renewal) or renewed:
+            standing.add(lease.run_id)
+    return frozenset(standing)
 
 
 def finish(connection: sqlite3.Connection, lease: Lease, outcome: Row, late: Outcome, now: Now) -> Row | None:
@@ -91,11 +96,14 @@ def finish(connection: sqlite3.Connection, lease: Lease, outcome: Row, late: Out
     return row
 
 
-def retry_later(connection: sqlite3.Connection, lease: Lease, outcome: Row, not_before: int) -> bool:
+def retry_later(
+    connection: sqlite3.Connection, lease: Lease, outcome: Row, not_before: int, now: Now
+) -> bool:
     """End the attempt with *outcome*, of ``OUTCOME``, and queue the run again; False if fenced."""
     held = _key(lease)
     connection.execute(_END_ATTEMPT, (*ended_values(outcome), *held))
     if connection.execute(_REQUEUE, (not_before, *held)).rowcount:
+        control.heed(connection, lease.run_id, to_micros(now()))
         return True
     return connection.execute(_REQUEUED_BEFORE, held).fetchone() is not None
 
@@ -107,14 +115,17 @@ def settle(
     at, held = to_micros(now()), _key(lease)
     found = connection.execute(_TO_SETTLE, (*held, dead, at)).fetchone()
     if found is None:
-        return None
+        gone = queue.settle_abandoned(connection, held, dead=dead, at=at)
+        return by_id(connection, lease.run_id) if gone else None
     (pinned,) = found
+    queue.release_abandoned(connection, lease)
     message = lost_message(lease, dead=dead)
     if retry_at is None or pinned:
         connection.execute(_LOSE, (at, message, *held))
         return _ended(connection, lease, at)
     connection.execute(_END_ATTEMPT, ("lost", at, None, None, message, None, *held))
     connection.execute(_TRY_AGAIN, (optional_micros(retry_at), *held))
+    control.heed(connection, lease.run_id, at)
     return by_id(connection, lease.run_id)
 
 
@@ -130,8 +141,12 @@ def set_progress(connection: sqlite3.Connection, lease: Lease, progress: str) ->
 
 
 def open_leases(connection: sqlite3.Connection) -> list[Row]:
-    """Rows of ``LEASE, job, status, attempts``."""
-    return connection.execute(_OPEN).fetchall()
+    """Rows of ``LEASE, job, status, attempts`` and whether it is abandoned."""
+    rows = {row[0]: row for row in connection.execute(_OPEN)}
+    for row in queue.abandoned(connection):
+        # A pinned run that waits for its next attempt is listed once, by the lease that it has.
+        rows[row[0]] = (*rows.get(row[0], row)[:-1], 1)
+    return list(rows.values())
 
 
 def _key(lease: Lease) -> tuple[str, int]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -25,6 +25,7 @@ from jobkit.stores.base import (
     RunQuery,
     SchemaStatus,
 )
+from jobkit.stores.ledger import Overlap
 from jobkit.stores.outbox import (
     DeadLetter,
     OutboxEntry,
@@ -39,8 +40,11 @@ from jobkit.stores.plain import clean_text
 from jobkit.stores.sqlite import history, leases, lines, outbox, rows, runs, schema, upkeep
 from jobkit.stores.sqlite.database import Database
 from jobkit.stores.sqlite.location import Location
+from jobkit.stores.sqlite.store_ledger import LedgerPart
+from jobkit.stores.sqlite.store_queue import QueuePart
 from jobkit.stores.values import (
     brief_error,
+    clean_caps,
     clean_count,
     clean_duration,
     decode_outcome,
@@ -55,7 +59,7 @@ from jobkit.stores.values import (
 )
 
 
-class SqliteStore:
+class SqliteStore(LedgerPart, QueuePart):
     """Runs in one SQLite file, for any number of processes on one host.
 
     *path* is absolute or relative to *root*; it and its folder are made when the store is entered.
@@ -119,28 +123,42 @@ class SqliteStore:
 
     # -- runs and leases ------------------------------------------------------------------------
 
-    async def add_run(self, run: NewRun) -> RunRecord:
+    async def add_run(self, run: NewRun, *, overlap: Overlap = "allow") -> RunRecord:
         work = partial(
             runs.add,
-            run=rows.new_run_values(run),
+            run=rows.new_run_values(run, overlap),
             not_before=optional_micros(run.not_before),
             now=self._now,
         )
         return rows.run_record(await self._database.write(work))
 
-    async def add_and_start(self, run: NewRun, request: LeaseRequest) -> tuple[RunRecord, Lease]:
+    async def add_and_start(
+        self,
+        run: NewRun,
+        request: LeaseRequest,
+        *,
+        overlap: Overlap = "allow",
+        limits: Mapping[str, int] | None = None,
+    ) -> tuple[RunRecord, Lease]:
         work = partial(
             runs.add_and_start,
-            run=rows.new_run_values(run),
+            run=rows.new_run_values(run, overlap),
             lease=rows.lease_values(request),
+            limits=clean_caps(limits),
             now=self._now,
         )
         row, lease = await self._database.write(work)
         return rows.run_record(row), rows.lease(lease)
 
-    async def start_attempt(self, run_id: str, request: LeaseRequest) -> Lease | None:
+    async def start_attempt(
+        self, run_id: str, request: LeaseRequest, *, limits: Mapping[str, int] | None = None
+    ) -> Lease | None:
         work = partial(
-            runs.start_attempt, run_id=clean_text(run_id), lease=rows.lease_values(request), now=self._now
+            runs.start_attempt,
+            run_id=clean_text(run_id),
+            lease=rows.lease_values(request),
+            limits=clean_caps(limits),
+            now=self._now,
         )
         row = await self._database.write(work)
         return None if row is None else rows.lease(row)
@@ -157,6 +175,7 @@ class SqliteStore:
             lease=lease,
             outcome=rows.outcome_values(outcome),
             not_before=to_micros(not_before),
+            now=self._now,
         )
         return await self._database.write(work)
 
@@ -306,6 +325,8 @@ class SqliteStore:
         deleted = 0
         while some := await self._database.write(portion):
             deleted += some
+        while await self._database.write(partial(upkeep.prune_ledger, before=to_micros(before))):
+            pass
         return deleted
 
 
