@@ -41,9 +41,12 @@ from jobkit.records import (
     TickSpan,
 )
 from jobkit.statuses import RunStatus, Trigger
+from jobkit.stores.control import ControlStore
 from jobkit.stores.ledger import LedgerStore, Overlap
 from jobkit.stores.outbox import OutboxStore
 from jobkit.stores.queue import QueueStore
+from jobkit.stores.replicas import ReplicaStore
+from jobkit.stores.waking import WakingStore
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -187,7 +190,7 @@ class SchemaStatus:
     details: Mapping[str, Any] = field(default_factory=dict)
 
 
-class Store(LedgerStore, QueueStore, OutboxStore, Protocol):
+class Store(LedgerStore, QueueStore, ControlStore, ReplicaStore, WakingStore, OutboxStore, Protocol):
     """Where runs are kept. See the head of this file for the rules that hold for all methods.
 
     Whatever ends a run (``finish``, or ``settle`` of one that is lost) writes its entries into the
@@ -363,7 +366,10 @@ class Store(LedgerStore, QueueStore, OutboxStore, Protocol):
         """Delete finished runs (their attempts, lines and dead letters too) that were queued and finished
         before *before*; how many.
 
-        Runs that wait for a sink stay until they were delivered or given up, or the sink was removed.
+        Runs that wait for a sink stay until they were delivered or given up, or the sink was removed, and
+        those with an abandoned thread until that has ended. What else explains the time before *before* goes
+        with them: spans and pauses that had ended then, events, and replicas that were last heard of then.
+        The marks of jobs stay, for ever.
         It may work in portions, so that others can write meanwhile; a cancelled call keeps what it did.
         """
         ...

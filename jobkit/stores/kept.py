@@ -15,6 +15,8 @@ from jobkit.stores.base import Lease, NewRun, Outcome, RunQuery
 from jobkit.stores.control import CancelRequest
 from jobkit.stores.kept_ledger import KeptLedger
 from jobkit.stores.kept_outbox import KeptOutbox
+from jobkit.stores.kept_service import KeptService
+from jobkit.stores.kept_sleepers import Sleeper
 from jobkit.stores.ledger import JobKey, Overlap, check_overlap
 from jobkit.stores.plain import clean_text
 
@@ -69,8 +71,11 @@ class Kept:
     last_number: int = 0
     outbox: KeptOutbox = field(default_factory=KeptOutbox)
     ledger: KeptLedger = field(default_factory=KeptLedger)
+    service: KeptService = field(default_factory=KeptService)
     #: What is not over, by job and node; what is over is taken out when it is come upon.
     open: dict[JobKey, dict[str, Held]] = field(default_factory=dict)
+    #: The objects that use it and may sleep.
+    sleepers: list[Sleeper] = field(default_factory=list)
     lock: threading.RLock = field(default_factory=threading.RLock)
 
 

@@ -43,12 +43,13 @@ from jobkit.stores.ledger import Overlap
 from jobkit.stores.memory_ledger import MemoryLedger
 from jobkit.stores.memory_outbox import MemoryOutbox
 from jobkit.stores.memory_queue import MemoryQueue
+from jobkit.stores.memory_service import MemoryService
 from jobkit.stores.paging import read_position, write_position
 from jobkit.stores.plain import clean_text
 from jobkit.stores.refusals import id_taken, not_found, open_already, other_project
 
 
-class MemoryStore(MemoryLedger, MemoryQueue, MemoryOutbox):
+class MemoryStore(MemoryLedger, MemoryQueue, MemoryService, MemoryOutbox):
     """Runs in memory; they stay when the store is closed, and go with the object.
 
     *now* is its clock. Stores that are given the same *kept* hold the same runs.
@@ -75,6 +76,7 @@ class MemoryStore(MemoryLedger, MemoryQueue, MemoryOutbox):
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self._open = False
+        self._let_sleep()
 
     async def now(self) -> datetime:
         return self._now()
@@ -97,6 +99,7 @@ class MemoryStore(MemoryLedger, MemoryQueue, MemoryOutbox):
                 held = self._insert(record, terms, not_before)
                 self._give_way(held, verdict)
                 self._ask_to_stop(held.record, verdict)
+                self._wake_others()
             return given(held.record)
 
     async def add_and_start(
@@ -152,6 +155,7 @@ class MemoryStore(MemoryLedger, MemoryQueue, MemoryOutbox):
             if held.lease is not None and not held.lease.pinned:
                 held.lease = None
             self._heed(held)
+            self._wake_others()
             return True
 
     async def finish(self, lease: Lease, outcome: Outcome) -> RunRecord | None:
@@ -162,6 +166,8 @@ class MemoryStore(MemoryLedger, MemoryQueue, MemoryOutbox):
                 end_attempt(held, lease.attempt, outcome)
                 end_run(held, outcome)
                 self._put_out(held.record)
+                if held.terms.limits or held.terms.overlap in ("queue", "cancel"):
+                    self._wake_others()
                 return given(held.record)
             held = self._same(lease.run_id)
             if held is None:
@@ -211,6 +217,7 @@ class MemoryStore(MemoryLedger, MemoryQueue, MemoryOutbox):
             held.lease = held.abandoned = None
             held.fence += 1
             self._heed(held)
+            self._wake_others()
             return given(held.record)
 
     async def set_progress(self, lease: Lease, progress: Progress) -> None:
@@ -294,4 +301,5 @@ class MemoryStore(MemoryLedger, MemoryQueue, MemoryOutbox):
                 self._forget_tick(self._kept.runs.pop(run_id))
             self._kept.outbox.forget(frozenset(old))
             self._prune_ledger(before)
+            self._kept.service.prune(before)
             return len(old)

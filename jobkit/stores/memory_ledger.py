@@ -76,6 +76,7 @@ class MemoryLedger(Rules):
         state = states.get(key)
         if (None if state is None else state.hash) == expected and hash != expected:
             state = states[key] = KeptState(mark, hash, self._exactly_now())
+            self._wake_others()
         return _shown(key, state)
 
     async def job_states(self, keys: Iterable[JobKey] | None = None) -> dict[JobKey, JobState]:

@@ -77,6 +77,7 @@ class MemoryQueue(Rules):
             held = self._holds_abandoned(lease)
             if held is not None:
                 held.abandoned = None
+                self._wake_others()
 
     # -- being asked to stop --------------------------------------------------------------------
 

@@ -133,6 +133,7 @@ class Rules(Turns):
         if held is None or held.abandoned is None or not (dead or self._expired(held.abandoned)):
             return None
         held.abandoned = None
+        self._wake_others()
         return given(held.record)
 
     # -- what is open, and what waits -----------------------------------------------------------
@@ -210,6 +211,7 @@ class Rules(Turns):
         """The first one counts."""
         if held.cancel is None:
             held.cancel = CancelRequest(held.record.id, by, reason, self._exactly_now())
+            self._wake_others()
 
     def _heed(self, held: Held) -> None:
         """End a run that waits, and nobody has, if it was asked for."""

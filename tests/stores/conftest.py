@@ -18,7 +18,7 @@ _MEMORY = """
 import anyio.lowlevel
 import pytest
 from dataclasses import replace
-from jobkit.stores.kept import Kept, given, queued
+from jobkit.stores.kept import Kept, given, queued, terms_of
 from jobkit.stores.memory import MemoryStore
 from jobkit.stores.plain import clean_text
 from jobkit.testing.conformance import StoreConformance

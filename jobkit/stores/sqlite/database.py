@@ -105,6 +105,11 @@ class Database:
 
     # -- using it -------------------------------------------------------------------------------
 
+    @property
+    def writing(self) -> bool:
+        """Whether it is open, and not for reading only."""
+        return self._writer is not None
+
     async def write(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """What *work* returns, after its commit. If the caller is cancelled it happens or it does not."""
         writer, waiting = self._open_writer()

@@ -36,6 +36,10 @@ _FINISHED_BEFORE: Final = f"""
 SELECT {RUN} FROM runs WHERE id = ? AND fence = ? AND status NOT IN ('queued', 'running')
 """
 
+_FREES: Final = """
+SELECT 1 FROM runs WHERE number = ? AND (limits <> '[]' OR overlap IN ('queue', 'cancel'))
+"""
+
 _KEEP_LATE: Final = "UPDATE runs SET late_outcome = ? WHERE id = ?"
 
 _REQUEUE: Final = f"""
@@ -84,16 +88,22 @@ def renew(connection: sqlite3.Connection, leases: Sequence[Lease], now: Now) -> 
     return frozenset(standing)
 
 
-def finish(connection: sqlite3.Connection, lease: Lease, outcome: Row, late: Outcome, now: Now) -> Row | None:
-    """End the run, and with it its last attempt, with *outcome*, of ``OUTCOME``. A row of ``RUN``; None if
-    *lease* was fenced, and *late* is kept."""
+def finish(
+    connection: sqlite3.Connection, lease: Lease, outcome: Row, late: Outcome, now: Now
+) -> tuple[Row | None, bool]:
+    """End the run, and with it its last attempt, with *outcome*, of ``OUTCOME``.
+
+    A row of ``RUN``, and whether another run may have waited for it; None if *lease* was fenced, and *late*
+    is kept.
+    """
     held = _key(lease)
     if connection.execute(_FINISH, (*outcome, *held)).rowcount:
-        return _ended(connection, lease, to_micros(now()))
+        ended = _ended(connection, lease, to_micros(now()))
+        return ended, connection.execute(_FREES, (ended[0],)).fetchone() is not None
     row: Row | None = connection.execute(_FINISHED_BEFORE, held).fetchone()
     if row is None:
         connection.execute(_KEEP_LATE, (encode_outcome(late), lease.run_id))
-    return row
+    return row, False
 
 
 def retry_later(

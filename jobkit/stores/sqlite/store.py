@@ -42,6 +42,8 @@ from jobkit.stores.sqlite.database import Database
 from jobkit.stores.sqlite.location import Location
 from jobkit.stores.sqlite.store_ledger import LedgerPart
 from jobkit.stores.sqlite.store_queue import QueuePart
+from jobkit.stores.sqlite.store_service import ServicePart
+from jobkit.stores.sqlite.wakes import Wakes
 from jobkit.stores.values import (
     brief_error,
     clean_caps,
@@ -59,7 +61,7 @@ from jobkit.stores.values import (
 )
 
 
-class SqliteStore(LedgerPart, QueuePart):
+class SqliteStore(LedgerPart, QueuePart, ServicePart):
     """Runs in one SQLite file, for any number of processes on one host.
 
     *path* is absolute or relative to *root*; it and its folder are made when the store is entered.
@@ -87,6 +89,7 @@ class SqliteStore(LedgerPart, QueuePart):
         place = Path(os.path.normpath(root / path))
         self._location = Location(place, root, allow_network, trust_permissions)
         self._lock_timeout = lock_timeout
+        self._wakes = Wakes(place)  # until it is opened nobody is woken
         self._url = f"sqlite:///{self._location.path}" if url is None else url
         self._database = Database(
             self._location, project=project, now=self._now, read_only=read_only, lock_timeout=lock_timeout
@@ -102,11 +105,14 @@ class SqliteStore(LedgerPart, QueuePart):
 
     async def __aenter__(self) -> Self:
         await self._database.open()
+        path = self._location.path
+        self._wakes = Wakes(path.with_name(f"{path.name}-wakes"))
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        self._wakes.close()
         await self._database.close()
 
     async def now(self) -> datetime:
@@ -130,7 +136,7 @@ class SqliteStore(LedgerPart, QueuePart):
             not_before=optional_micros(run.not_before),
             now=self._now,
         )
-        return rows.run_record(await self._database.write(work))
+        return rows.run_record(await self._write_and_wake(work))
 
     async def add_and_start(
         self,
@@ -147,7 +153,8 @@ class SqliteStore(LedgerPart, QueuePart):
             limits=clean_caps(limits),
             now=self._now,
         )
-        row, lease = await self._database.write(work)
+        write = self._write_and_wake if overlap == "cancel" else self._database.write
+        row, lease = await write(work)
         return rows.run_record(row), rows.lease(lease)
 
     async def start_attempt(
@@ -177,13 +184,15 @@ class SqliteStore(LedgerPart, QueuePart):
             not_before=to_micros(not_before),
             now=self._now,
         )
-        return await self._database.write(work)
+        return await self._write_and_wake(work)
 
     async def finish(self, lease: Lease, outcome: Outcome) -> RunRecord | None:
         work = partial(
             leases.finish, lease=lease, outcome=rows.outcome_values(outcome), late=outcome, now=self._now
         )
-        row = await self._database.write(work)
+        row, frees = await self._database.write(work)
+        if frees:
+            self._wakes.send()
         return None if row is None else rows.run_record(row)
 
     async def open_leases(self) -> list[OpenLease]:
@@ -194,7 +203,7 @@ class SqliteStore(LedgerPart, QueuePart):
     async def settle(self, lease: Lease, *, dead: bool, retry_at: datetime | None = None) -> RunRecord | None:
         optional_micros(retry_at)  # a naive one is refused here, not in the writer's thread
         work = partial(leases.settle, lease=lease, dead=dead, retry_at=retry_at, now=self._now)
-        row = await self._database.write(work)
+        row = await self._write_and_wake(work)
         return None if row is None else rows.run_record(row)
 
     async def set_progress(self, lease: Lease, progress: Progress) -> None:

@@ -38,7 +38,7 @@ class LedgerPart(StorePart):
         states: list[JobState] = []
         for start in range(0, len(values), AT_ONCE):
             some = values[start : start + AT_ONCE]
-            found = await self._database.write(partial(claims.register, jobs=some, now=self._now))
+            found = await self._write_and_wake(partial(claims.register, jobs=some, now=self._now))
             states += [_state(*job[:2], state) for job, state in zip(some, found, strict=True)]
         return states
 
@@ -69,6 +69,8 @@ class LedgerPart(StorePart):
             found = await self._database.write(partial(claims.claim, steps=steps, now=self._now))
             for number, step, answer in zip(some, steps, found, strict=True):
                 answers[number] = _claimed(step, answer)
+        if any(answer.cancel is not None for answer in answers.values()):
+            self._wakes.send()
         return [answers[number] for number in range(len(claims_))]
 
     async def spans(self, query: SpanQuery) -> SpanPage:

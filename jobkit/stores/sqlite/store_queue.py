@@ -62,7 +62,7 @@ class QueuePart(StorePart):
         return await self._database.write(partial(queue.abandon, lease=lease))
 
     async def release_abandoned(self, lease: Lease) -> None:
-        await self._database.write(partial(queue.release_abandoned, lease=lease))
+        await self._write_and_wake(partial(queue.release_abandoned, lease=lease))
 
     # -- being asked to stop ----------------------------------------------------------------------
 
@@ -74,7 +74,7 @@ class QueuePart(StorePart):
             reason=optional_text(reason),
             now=self._now,
         )
-        return rows.run_record(await self._database.write(work))
+        return rows.run_record(await self._write_and_wake(work))
 
     async def cancel_requests(self, run_ids: Iterable[str] | None = None) -> dict[str, CancelRequest]:
         wanted = None if run_ids is None else list(map(clean_text, run_ids))

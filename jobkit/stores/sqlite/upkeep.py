@@ -27,6 +27,15 @@ DELETE FROM spans WHERE id IN (
 """
 
 
+_DELETE_EVENTS: Final = """
+DELETE FROM events WHERE id IN (SELECT id FROM events WHERE at < ? ORDER BY at LIMIT ?)
+"""
+
+_DELETE_PAUSES: Final = "DELETE FROM pauses WHERE until < ? OR resumed_at < ?"
+
+_DELETE_REPLICAS: Final = "DELETE FROM replicas WHERE heartbeat_at < ?"
+
+
 def prune(connection: sqlite3.Connection, before: int) -> int:
     """Delete one portion of the runs that were over before *before* and wait for no sink; attempts, lines and
     dead letters go with them."""
@@ -34,5 +43,11 @@ def prune(connection: sqlite3.Connection, before: int) -> int:
 
 
 def prune_ledger(connection: sqlite3.Connection, before: int) -> int:
-    """Delete one portion of what explains the time before *before*: spans. Marks stay, for ever."""
-    return connection.execute(_DELETE_SPANS, (before, before, PORTION)).rowcount
+    """Delete one portion of what explains the time before *before*; how many spans and events.
+
+    Marks stay, for ever.
+    """
+    connection.execute(_DELETE_PAUSES, (before, before))
+    connection.execute(_DELETE_REPLICAS, (before,))
+    events = connection.execute(_DELETE_EVENTS, (before, PORTION)).rowcount
+    return connection.execute(_DELETE_SPANS, (before, before, PORTION)).rowcount + events

@@ -23,6 +23,7 @@ import pytest
 
 _MODULES = (
     "claims",
+    "control",
     "dead_letters",
     "history",
     "leases",
@@ -32,6 +33,7 @@ _MODULES = (
     "overlap",
     "pinned",
     "queueing",
+    "replicas",
     "runs",
     "settling",
     "sink",
@@ -39,11 +41,13 @@ _MODULES = (
     "spans",
     "texts",
     "verdicts",
+    "wakes",
 )
 for _module in _MODULES:
     pytest.register_assert_rewrite(f"{__name__}.{_module}")
 
 from jobkit.testing.conformance.claims import ClaimCases, StateCases
+from jobkit.testing.conformance.control import PauseCases
 from jobkit.testing.conformance.dead_letters import DeadLetterCases
 from jobkit.testing.conformance.history import HistoryCases
 from jobkit.testing.conformance.kit import HeldClock, OpenStore, StoreClock
@@ -54,12 +58,14 @@ from jobkit.testing.conformance.outbox import OutboxCases
 from jobkit.testing.conformance.overlap import OverlapCases
 from jobkit.testing.conformance.pinned import PinnedCases
 from jobkit.testing.conformance.queueing import AbandonedCases, CancelCases, LimitCases, QueueCases
+from jobkit.testing.conformance.replicas import EventCases, ReplicaCases
 from jobkit.testing.conformance.runs import RunCases
 from jobkit.testing.conformance.settling import SettlingCases
 from jobkit.testing.conformance.sinks import SinkCases
 from jobkit.testing.conformance.spans import SpanCases
 from jobkit.testing.conformance.texts import TextCases
 from jobkit.testing.conformance.verdicts import VerdictCases
+from jobkit.testing.conformance.wakes import WakeCases
 
 __all__ = ["HeldClock", "OpenStore", "StoreClock", "StoreConformance"]
 
@@ -81,6 +87,10 @@ class StoreConformance(
     LimitCases,
     AbandonedCases,
     CancelCases,
+    PauseCases,
+    ReplicaCases,
+    EventCases,
+    WakeCases,
     OutboxCases,
     SinkCases,
     VerdictCases,

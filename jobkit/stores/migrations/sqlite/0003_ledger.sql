@@ -71,3 +71,45 @@ CREATE TABLE cancel_requests (
     reason TEXT,
     at     INTEGER NOT NULL
 ) STRICT;
+
+CREATE TABLE pauses (
+    id         INTEGER PRIMARY KEY AUTOINCREMENT,
+    job        TEXT,  -- NULL: all of them
+    since      INTEGER NOT NULL,
+    until      INTEGER,
+    by         TEXT NOT NULL,
+    reason     TEXT,
+    resumed_at INTEGER,
+    resumed_by TEXT
+) STRICT;
+
+CREATE TABLE events (
+    id    INTEGER PRIMARY KEY AUTOINCREMENT,
+    at    INTEGER NOT NULL,
+    kind  TEXT NOT NULL,
+    job   TEXT,
+    actor TEXT,
+    data  TEXT NOT NULL
+) STRICT;
+
+CREATE INDEX events_newest ON events (at);
+CREATE INDEX events_of_job ON events (job, at) WHERE job IS NOT NULL;
+
+CREATE TABLE replicas (
+    id            TEXT PRIMARY KEY,
+    kind          TEXT NOT NULL,
+    owner         TEXT NOT NULL,
+    node          TEXT NOT NULL,
+    interval      INTEGER NOT NULL,
+    registered_at INTEGER NOT NULL,
+    heartbeat_at  INTEGER NOT NULL,
+    stopped_at    INTEGER
+) STRICT;
+
+-- Apart, because a heartbeat writes its row anew, and these may be long.
+CREATE TABLE replica_jobs (
+    replica   TEXT PRIMARY KEY REFERENCES replicas (id) ON DELETE CASCADE,
+    jobs      TEXT NOT NULL,
+    schedules TEXT NOT NULL,
+    details   TEXT NOT NULL
+) STRICT;
