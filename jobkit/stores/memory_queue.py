@@ -35,7 +35,7 @@ class MemoryQueue(Rules):
         lanes = None if queues is None else {clean_text(queue) for queue in queues}
         nodes = None if node is None else {"", clean_text(node)}
         with await self._turn():
-            at = at or self._exactly_now()
+            at, taken = at or self._exactly_now(), self._full(limits)
             ready = [
                 held
                 for held in self._waiting()
@@ -43,7 +43,7 @@ class MemoryQueue(Rules):
                 and (lanes is None or held.terms.queue in lanes)
                 and (nodes is None or held.terms.node in nodes)
                 and (held.not_before is None or held.not_before <= at)
-                and not self._must_wait(held, limits)
+                and not self._must_wait(held, taken)
             ]
             ready.sort(key=lambda held: (-held.terms.priority, held.record.number))
             return [given(held.record) for held in ready[:limit]]

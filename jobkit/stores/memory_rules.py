@@ -178,23 +178,21 @@ class Rules(Turns):
         self._put_out(held.record)
         return given(held.record)
 
-    def _must_wait(self, held: Held, limits: Mapping[str, int] | None) -> bool:
-        """Whether its next attempt may not start yet, though nobody else has it."""
+    def _must_wait(self, held: Held, taken: frozenset[str]) -> bool:
+        """Whether its next attempt may not start yet, though nobody else has it; *taken* are the limits
+        without room."""
         if held.abandoned is not None:
             return True
         if held.terms.overlap != "allow":
             others = self._open_of(JobKey(held.record.job, held.terms.node))
             if any(_open(other).executing for other in others if other is not held):
                 return True
-        return not self._has_room(held, limits)
+        return not taken.isdisjoint(held.terms.limits)
 
-    def _has_room(self, held: Held, limits: Mapping[str, int] | None) -> bool:
-        if not limits or not held.terms.limits:
-            return True
-        return not self._full(limits).intersection(held.terms.limits)
-
-    def _full(self, limits: Mapping[str, int]) -> frozenset[str]:
+    def _full(self, limits: Mapping[str, int] | None) -> frozenset[str]:
         """The names of *limits* that have no room."""
+        if not limits:
+            return frozenset()
         taken = Counter(name for held in self._all_open() if held.holds_limits for name in held.terms.limits)
         return frozenset(name for name, most in values.clean_caps(limits).items() if taken[name] >= most)
 

@@ -99,9 +99,12 @@ def _first(connection: sqlite3.Connection, found: tuple[OpenRun, ...]) -> Row | 
     return row
 
 
-def must_wait(connection: sqlite3.Connection, wish: Row, limits: Mapping[str, int]) -> bool:
-    """Whether a run may not start yet, though nobody else has it. *wish* is its number, job, home, overlap,
-    limits, and whether a thread of it was abandoned."""
+def must_wait(connection: sqlite3.Connection, wish: Row, taken: frozenset[str]) -> bool:
+    """Whether a run may not start yet, though nobody else has it.
+
+    *wish* is its number, job, home, overlap, limits, and whether a thread of it was abandoned; *taken* are
+    limits without room.
+    """
     number, job, home, overlap, names, abandoned = wish
     if abandoned:
         return True
@@ -109,12 +112,12 @@ def must_wait(connection: sqlite3.Connection, wish: Row, limits: Mapping[str, in
         others = open_runs(connection, job, home)
         if any(other.executing for other in others if other.number != number):
             return True
-    if not limits or names == "[]":
-        return False
-    return not full(connection, limits).isdisjoint(json.loads(names))
+    return bool(taken) and names != "[]" and not taken.isdisjoint(json.loads(names))
 
 
 def full(connection: sqlite3.Connection, limits: Mapping[str, int]) -> frozenset[str]:
     """The names of *limits* that have no room."""
+    if not limits:
+        return frozenset()
     taken = Counter(name for (names,) in connection.execute(_HOLDING) for name in json.loads(names))
     return frozenset(name for name, most in limits.items() if taken[name] >= most)

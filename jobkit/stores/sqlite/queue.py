@@ -77,9 +77,10 @@ def waiting(
         return []
     values = {"now": at, "node": node, "jobs": _listed(jobs), "queues": _listed(queues)}
     found: list[Row] = []
+    taken = overlaps.full(connection, limits)
     for *row, home, overlap, names, abandoned in connection.execute(_QUEUED, values):
         wish = (row[_NUMBER], row[_JOB], home, overlap, names, abandoned)
-        if not overlaps.must_wait(connection, wish, limits):
+        if not overlaps.must_wait(connection, wish, taken):
             found.append(tuple(row))
             if len(found) == limit:
                 break

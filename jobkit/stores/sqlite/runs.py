@@ -104,7 +104,8 @@ def _must_wait(connection: sqlite3.Connection, run_id: str, limits: Mapping[str,
     wish = connection.execute(_WISH, (run_id,)).fetchone()
     if wish is None:
         raise not_found(run_id)
-    return overlaps.must_wait(connection, wish, limits)
+    taken = overlaps.full(connection, limits) if wish[4] != "[]" else frozenset()
+    return overlaps.must_wait(connection, wish, taken)
 
 
 def _admit(connection: sqlite3.Connection, run: Row, not_before: int | None, at: int) -> None:

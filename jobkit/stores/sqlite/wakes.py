@@ -34,6 +34,8 @@ class Wakes:
         self._directory: int | None = None
         self._deaf = False
         self._closed = False
+        self._heard = 0
+        self._news: anyio.Event | None = None
 
     async def wait(self, seconds: float) -> bool:
         """Until somebody has sent something; see :meth:`jobkit.stores.waking.WakingStore.wait`."""
@@ -44,12 +46,28 @@ class Wakes:
         if _drain(listening):
             await anyio.lowlevel.checkpoint()
             return True
+        heard = self._heard
         with anyio.move_on_after(max(0.0, seconds)):
-            try:
-                await anyio.wait_readable(listening)
-            except anyio.ClosedResourceError:
-                raise not_open() from None
-        return _drain(listening) if not self._closed else False
+            while self._heard == heard:
+                # Only one task at a time may ask the loop about a socket; it tells the others.
+                if self._news is None:
+                    await self._hear(listening)
+                else:
+                    await self._news.wait()
+        return self._heard != heard
+
+    async def _hear(self, listening: socket.socket) -> None:
+        """Until something was sent. Whoever waits for the news then goes on, or listens in its turn."""
+        self._news = news = anyio.Event()
+        try:
+            await anyio.wait_readable(listening)
+            _drain(listening)
+            self._heard += 1
+        except anyio.ClosedResourceError:
+            raise not_open() from None
+        finally:
+            self._news = None
+            news.set()
 
     def send(self) -> None:
         """Wake all others who wait. Never raises: a lost hint costs nothing but time."""

@@ -31,22 +31,15 @@ class ReplicaCases(Cases):
 
     async def test_a_replica_says_what_it_is(self, open_store: OpenStore, clock: StoreClock) -> None:
         """All of it is seen by the others, in the order in which they came."""
-        full = _replica(
-            jobs={"a": "1", "b\0": "2"},
-            schedules={"a@node-1": "3"},
-            details={"version": "1.0", "tzdata": None},
-        )
+        schedules, details = {"a@node-1": "3"}, {"version": "1.0", "tzdata": None}
+        full = _replica(jobs={"a": "1", "b\0": "2"}, schedules=schedules, details=details)
         async with open_store() as one, open_store() as other:
             assert await one.replicas() == []
             await one.register_replica(full)
             await clock.advance(SECOND)
             await other.register_replica(_replica("a", kind="worker", owner=THERE, node="node-2"))
             first, second = await other.replicas()
-        kept = _replica(
-            jobs={"a": "1", "b\ufffd": "2"},
-            schedules={"a@node-1": "3"},
-            details={"version": "1.0", "tzdata": None},
-        )
+        kept = _replica(jobs={"a": "1", "b\ufffd": "2"}, schedules=schedules, details=details)
         assert first == ReplicaState(kept, START, START, None, live=True)
         assert second.replica == _replica("a", kind="worker", owner=THERE, node="node-2")
 
