@@ -13,21 +13,26 @@ _MEMORY_CONTROLS = {
     def _as_expected(self, state, step):
         return True
 """,
-        set(),
+        {
+            "test_a_span_accounts_for_its_ticks",
+            "test_answers_come_in_the_order_of_the_claims",
+            "test_the_mark_has_to_be_the_expected_one",
+            "test_the_same_claim_again_finds_its_run",
+        },
     ),
     "a tick may have several runs": (
         """
     def _has_run(self, step):
         return False
 """,
-        set(),
+        {"test_a_tick_that_has_a_run_gets_no_second"},
     ),
     "whoever is early gets the tick": (
         """
     def _early(self, step):
         return False
 """,
-        set(),
+        {"test_a_tick_that_is_not_due_is_refused"},
     ),
     "every schedule makes ticks": (
         """
@@ -35,14 +40,18 @@ _MEMORY_CONTROLS = {
         state = self._kept.ledger.states.get(step.key)
         return super()._claim(step if state is None else replace(step, hash=state.hash))
 """,
-        set(),
+        {"test_another_schedule_makes_no_ticks"},
     ),
     "what is passed over is forgotten": (
         """
     async def claim(self, claims):
         return await super().claim([replace(claim, passed=None) for claim in claims])
 """,
-        set(),
+        {
+            "test_a_claim_is_one_step",
+            "test_the_span_covers_what_the_run_would_have",
+            "test_what_is_passed_over_gets_its_span",
+        },
     ),
     "overlap is judged outside of the lock": (
         """
@@ -59,7 +68,7 @@ _MEMORY_CONTROLS = {
             raise RunInTheWay(blocked)
         return await super().add_run(run, overlap="allow" if overlap == "skip" else overlap)
 """,
-        set(),
+        {"test_one_of_many_is_inserted"},
     ),
     "a run that waits for its retry is in the way": (
         """
@@ -67,21 +76,34 @@ _MEMORY_CONTROLS = {
         found = super()._open_runs(key)
         return [replace(run, attempt=0) if run.queued and not run.held else run for run in found]
 """,
-        set(),
+        {
+            "test_a_run_by_hand_takes_the_place_of_a_retry",
+            "test_a_run_that_waits_for_its_retry_gives_way",
+        },
     ),
     "abandoned threads count for nothing": (
         """
     def _open_of(self, key):
         return [held for held in super()._open_of(key) if not held.record.status.finished]
 """,
-        set(),
+        {
+            "test_it_counts_for_limits",
+            "test_it_counts_for_overlap",
+        },
     ),
     "limits are not counted": (
         """
     def _full(self, limits):
         return frozenset()
 """,
-        set(),
+        {
+            "test_a_limit_holds_for_all_replicas",
+            "test_a_run_by_hand_waits_for_its_limit",
+            "test_a_run_waits_for_its_limit",
+            "test_all_of_its_limits_must_have_room",
+            "test_every_end_frees_its_place",
+            "test_it_counts_for_limits",
+        },
     ),
     "a cancelled run is tried again": (
         """
@@ -92,7 +114,7 @@ _MEMORY_CONTROLS = {
         finally:
             del self._heed
 """,
-        set(),
+        {"test_a_cancelled_run_is_not_tried_again"},
     ),
     "marks are pruned": (
         """
@@ -100,7 +122,10 @@ _MEMORY_CONTROLS = {
         self._kept.ledger.states.clear()
         return await super().prune(before)
 """,
-        set(),
+        {
+            "test_pruning_deletes_old_spans",
+            "test_pruning_leaves_marks",
+        },
     ),
     "whoever has written is woken too": (
         """
@@ -108,7 +133,7 @@ _MEMORY_CONTROLS = {
         for sleeper in self._kept.sleepers:
             sleeper.wake()
 """,
-        set(),
+        {"test_nobody_wakes_himself"},
     ),
 }
 
@@ -117,7 +142,12 @@ _SQLITE_CONTROLS = {
         """
 claims._as_expected = lambda state, step: True
 """,
-        set(),
+        {
+            "test_a_span_accounts_for_its_ticks",
+            "test_answers_come_in_the_order_of_the_claims",
+            "test_the_mark_has_to_be_the_expected_one",
+            "test_the_same_claim_again_finds_its_run",
+        },
     ),
     "a tick may have several runs": (
         """
@@ -129,13 +159,13 @@ known = schema.known()
 assert any("UNIQUE INDEX runs_of_tick" in step.sql for step in known)
 schema.known = lambda: tuple(map(changed, known))
 """,
-        set(),
+        {"test_a_tick_that_has_a_run_gets_no_second"},
     ),
     "whoever is early gets the tick": (
         """
 claims._early = lambda step, at: False
 """,
-        set(),
+        {"test_a_tick_that_is_not_due_is_refused"},
     ),
     "a mark is moved in a transaction of its own": (
         """
@@ -154,7 +184,12 @@ class Apart(SqliteStore):
 
 SqliteStore = Apart
 """,
-        set(),
+        {
+            "test_a_claim_is_one_step",
+            "test_answers_come_in_the_order_of_the_claims",
+            "test_skip_makes_a_span_of_what_is_in_the_way",
+            "test_what_belongs_together_is_one_span",
+        },
     ),
     "abandoned threads count for nothing": (
         """
@@ -162,13 +197,20 @@ before, union, after = overlaps._OPEN.partition("UNION ALL")
 overlaps._OPEN = before
 assert union
 """,
-        set(),
+        {"test_it_counts_for_overlap"},
     ),
     "limits are not counted": (
         """
 overlaps.full = lambda connection, limits: frozenset()
 """,
-        set(),
+        {
+            "test_a_limit_holds_for_all_replicas",
+            "test_a_run_by_hand_waits_for_its_limit",
+            "test_a_run_waits_for_its_limit",
+            "test_all_of_its_limits_must_have_room",
+            "test_every_end_frees_its_place",
+            "test_it_counts_for_limits",
+        },
     ),
     "limits of abandoned threads are free": (
         """
@@ -176,7 +218,7 @@ before, union, after = overlaps._HOLDING.partition("UNION ALL")
 overlaps._HOLDING = before
 assert union
 """,
-        set(),
+        {"test_it_counts_for_limits"},
     ),
     "marks are pruned": (
         """
@@ -188,7 +230,10 @@ def wrong(connection, before):
 
 upkeep.prune_ledger = wrong
 """,
-        set(),
+        {
+            "test_pruning_deletes_old_spans",
+            "test_pruning_leaves_marks",
+        },
     ),
 }
 
