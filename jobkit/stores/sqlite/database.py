@@ -105,10 +105,9 @@ class Database:
 
     # -- using it -------------------------------------------------------------------------------
 
-    @property
-    def writing(self) -> bool:
-        """Whether it is open, and not for reading only."""
-        return self._writer is not None
+    def check_writing(self) -> None:
+        """StoreError if it is not open, or for reading only."""
+        self._open_writer()
 
     async def write(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """What *work* returns, after its commit. If the caller is cancelled it happens or it does not."""

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import TypeVar
 
-from jobkit.stores.refusals import not_open
 from jobkit.stores.sqlite.database import Database
 from jobkit.stores.sqlite.wakes import Wakes
 
@@ -28,6 +27,5 @@ class StorePart:
         return answer
 
     async def wait(self, seconds: float) -> bool:
-        if not self._database.writing:
-            raise not_open()
+        self._database.check_writing()
         return await self._wakes.wait(seconds)
