@@ -13,26 +13,28 @@ nox.options.reuse_existing_virtualenvs = True
 nox.options.sessions = ["lint", "types", "tests"]
 
 PYTHONS = ["3.11", "3.12", "3.13", "3.14"]
+#: The plugins of this repository, as pip takes them.
+HOOKS = ["-e", "hooks/jobkit-hello", "-e", "hooks/jobkit-notify[apprise]"]
 
 
 @nox.session(python=PYTHONS)
 def tests(session: nox.Session) -> None:
     """The whole suite but its slow part, on every Python that is installed."""
-    session.install("-e", ".[test]")
+    session.install("-e", ".[test]", *HOOKS)
     session.run("python", "-m", "pytest", "-n", "2", *session.posargs)
 
 
 @nox.session
 def slow(session: nox.Session) -> None:
     """The tests that take minutes, or need a package index."""
-    session.install("-e", ".[test]")
+    session.install("-e", ".[test]", *HOOKS)
     session.run("python", "-m", "pytest", "-m", "slow", *session.posargs)
 
 
 @nox.session
 def lint(session: nox.Session) -> None:
     """Style and import floors; ``nox -s lint -- --fix`` repairs what can be repaired."""
-    session.install("-e", ".[test]")
+    session.install("-e", ".[test]", *HOOKS)
     fix = "--fix" in session.posargs
     session.run("ruff", "check", *(["--fix"] if fix else []))
     session.run("ruff", "format", *([] if fix else ["--check"]))
@@ -42,7 +44,7 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def types(session: nox.Session) -> None:
     """mypy, strict, over the package, the tests, the sample project and this file."""
-    session.install("-e", ".[test]", "nox")
+    session.install("-e", ".[test]", "nox", *HOOKS)
     session.run("mypy", *session.posargs)
 
 
@@ -53,6 +55,7 @@ def docs(session: nox.Session) -> None:
     session.run("python", "docs/errors.py", "--check")
     session.run("python", "docs/configuration.py", "--check")
     session.run("python", "docs/commands.py", "--check")
+    session.run("python", "docs/hooks.py", "--check")
     session.run(
         "sphinx-build", "-W", "--keep-going", "-b", "html", "docs", "docs/_build/html", *session.posargs
     )

@@ -44,6 +44,8 @@ class JobkitError(Exception):
     """
 
     default_code: ClassVar[str] = "JK901"
+    #: Where this is about the settings of a plugin: the keys whose values may be quoted from the file.
+    shown_keys: frozenset[str] | None = None
 
     def __init__(
         self,

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from jobkit.plugins.registry import PluginRegistry
     from jobkit.plugins.sources import PluginChoice
     from jobkit.project_plugins import Equipment
+    from jobkit.schedules.base import Kinds
     from jobkit.services.graph import Provider, ServiceGraph
     from jobkit.sinks.base import Sink
     from jobkit.stores.base import Store
@@ -59,7 +60,7 @@ class Project:
         services: Given | None = None,
         remember: bool = True,
     ) -> None:
-        from jobkit.project_plugins import absent_plugins, kinds_of, providers_of
+        from jobkit.project_plugins import kinds_of, providers_of
 
         config = self.config = equipment.config
         self.root: Path = config.root
@@ -76,7 +77,8 @@ class Project:
         self._finder: ExtensionFinder | None = finder
         self._remember = remember
         self._given: Given = dict(services or {})
-        self._kinds = kinds_of(config, self.plugins, absent_plugins(self.plugins))
+        #: The kinds of schedules, None for jobkit's own.
+        self._kinds: Kinds | None = kinds_of(config, self.plugins)
         self._collected: list[JobkitError] = []
         self._configured: dict[str, JobSpec] = {}
         self._jobs: dict[str, JobSpec] = {}
@@ -95,6 +97,16 @@ class Project:
     def sinks(self) -> tuple[Provided[Sink], ...]:
         """The sinks of all plugins; they are asked when this is first read."""
         return tuple(self.hooks.result_sinks(self.config))
+
+    @property
+    def kinds(self) -> Kinds:
+        """The kinds of schedules that there are, those of plugins included."""
+        if self._kinds is None:
+            from jobkit.schedules import BUILTIN_KINDS
+            from jobkit.schedules.base import Kinds
+
+            self._kinds = Kinds.of(BUILTIN_KINDS)
+        return self._kinds
 
     @property
     def given(self) -> Given:
@@ -309,7 +321,8 @@ class Project:
 
     def _gather_warnings(self) -> None:
         extensions = sorted({item.extension for item in self.services if item.extension is not None})
-        faults = faults_of_services(self.graph, extensions)
+        said = {spec.error.message for spec in self._jobs.values() if spec.error is not None}
+        faults = [fault for fault in faults_of_services(self.graph, extensions) if fault.message not in said]
         self.warnings[:] = [
             *self.config.warnings,
             *self.plugins.warnings,

@@ -12,9 +12,9 @@ from jobkit.exceptions import JobkitError
 from jobkit.plugins.failures import NonsenseError
 from jobkit.plugins.guards import is_ours_to_pass
 from jobkit.plugins.loading import load_plugins
+from jobkit.plugins.log_lines import begin_processing, end_processing
 from jobkit.plugins.registry import PluginRegistry
 from jobkit.plugins.sources import Builtin, PluginChoice
-from jobkit.sinks.builtin import PLUGINS as SINK_PLUGINS
 
 if TYPE_CHECKING:
     from jobkit.collection.finder import ExtensionFinder
@@ -24,11 +24,12 @@ if TYPE_CHECKING:
 
 #: The plugins of jobkit itself: the name, the class, and whether nothing works without it.
 _OWN: Final = (
-    ("schedules", "jobkit.schedules.plugin:SchedulesPlugin", True),
+    ("schedules", "jobkit.plugins.schedules:SchedulesPlugin", True),
     ("stores", "jobkit.stores.plugin:StoresPlugin", True),
     ("local", "jobkit.engines.local:LocalPlugin", False),
     ("sqlite", "jobkit.sqlite.plugin:SqlitePlugin", False),
-    *((name, place, False) for name, place in SINK_PLUGINS),
+    ("console", "jobkit.sinks.console:ConsolePlugin", False),
+    ("jsonl", "jobkit.sinks.jsonl:JsonlPlugin", False),
 )
 
 
@@ -81,6 +82,7 @@ def equip(
     except BaseException:
         clean_up(accepted, registry)
         raise
+    begin_processing(registry, accepted)
     return Equipment(accepted, registry, tuple(files.warnings))
 
 
@@ -100,6 +102,7 @@ def clean_up(config: Config, registry: PluginRegistry) -> None:
             if is_ours_to_pass(error):
                 raise
             registry.hooks.failed(_owner(callback, registry), "cleanup", error)
+    end_processing(registry)
 
 
 def _owner(callback: object, registry: PluginRegistry) -> str:
@@ -118,11 +121,16 @@ __all__ = ["Equipment", "absent_plugins", "clean_up", "equip", "kinds_of", "prov
 # -- what they bring --------------------------------------------------------------------------------------
 
 
-def kinds_of(config: Config, registry: PluginRegistry, absent: Sequence[str]) -> Kinds:
+def kinds_of(config: Config, registry: PluginRegistry) -> Kinds | None:
     """The kinds of schedules: jobkit's own, then those of plugins, each in a guard; cron takes what is left.
 
-    A kind whose first word is taken, or which has none, is a failure of its plugin and left out.
+    None where no plugin has a say: they are jobkit's own, which are imported when a schedule is read. A kind
+    whose first word is taken, or which has none, is a failure of its plugin and left out.
     """
+    absent = absent_plugins(registry)
+    asked = registry.implementations("jobkit_schedule_kinds")
+    if not absent and all(item.plugin.source == "built-in" for item in asked):
+        return None
     from jobkit.schedules import BUILTIN_KINDS
     from jobkit.schedules.base import Kinds
 

@@ -257,8 +257,9 @@ def _times(options: Mapping[str, Any], place: _Place) -> Schedule | None:
             kinds=BUILTIN_KINDS if kinds is None else kinds,
         )
     except ScheduleError as error:
-        if error.code == "JK315" or (error.code == "JK312" and getattr(kinds, "absent", ())):
-            # A plugin is to blame, not the file: the job alone is listed with the error, when it is read again.
+        absent: object = getattr(kinds, "absent", ())
+        if error.code == "JK315" or (error.code == "JK312" and absent):
+            # A plugin is to blame, not the file: the job alone gets the error, when it is read again.
             return None
         option = "timezone" if error.code == "JK309" else "schedule"
         message = f"`{option}` of job {options['name']}: {error.message}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,6 +30,26 @@ def no_jobkit_environment() -> Iterator[None]:
             if name.startswith("JOBKIT_") and not name.startswith("JOBKIT_TEST_"):
                 patch.delenv(name)
         yield
+
+
+@pytest.fixture(scope="session")
+def nothing_installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that hides the distributions of hooks/: there they are installed, and bring no plugin."""
+    folder = tmp_path_factory.mktemp("nothing-installed")
+    for project in (Path(__file__).parents[1] / "hooks").glob("*/pyproject.toml"):
+        name = tomllib.loads(project.read_text(encoding="utf-8"))["project"]["name"]
+        info = folder / f"{name.replace('-', '_')}-0.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 0\n")
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def no_plugins_from_outside(nothing_installed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A test of jobkit sees the plugins that it brings itself, whatever is installed beside it."""
+    monkeypatch.setattr(sys, "path", [str(nothing_installed), *sys.path])
+    paths = [str(nothing_installed), *filter(None, [os.environ.get("PYTHONPATH")])]
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(paths))
 
 
 def allowed_skips(path: Path = SKIPS) -> dict[str, str]:

@@ -54,6 +54,7 @@ class _Execution:
         self._outcome = Outcome()
         self._stopped = False
         self._begun = 0
+        self._answered = 0
 
     async def run(self) -> Outcome:
         async with self._project.open_store() as store:
@@ -68,7 +69,20 @@ class _Execution:
         outcome.left = len(self._orders) - self._begun
         # What was cancelled is recorded too, although nobody got it as a result.
         outcome.records = self._reporter.records
+        outcome.dropped = self._dropped()
         return outcome
+
+    def _dropped(self) -> JobkitError | None:
+        """Orders that came to nothing although nobody wanted that: success must not be reported then."""
+        expected = self._begun if self._stopped else len(self._orders)
+        missing = expected - self._answered
+        if self._interruption or not missing:
+            return None
+        return JobkitError(
+            f"internal error: {missing} of {len(self._orders)} runs were dropped: something has cancelled them",
+            code="JK901",
+            help="`jobkit history` shows what became of those that had begun; the others did not start",
+        )
 
     async def _delivery(self, store: Store, stack: AsyncExitStack) -> FinalDelivery | None:
         if not self._project.sinks:
@@ -92,12 +106,12 @@ class _Execution:
             finished=delivery.finished if delivery is not None else None,
         )
         # Only the runs are cancelled: runner and store still have to write down what becomes of them.
-        async with runner:
-            with (
-                anyio.CancelScope() as scope,
-                self._interruption.watched(scope.cancel, self._told, self._end),
-            ):
-                await self._run_all(runner)
+        # Leaving the runner closes services, whose code may hang as a job may: signals are heard until then.
+        scope = anyio.CancelScope()
+        with self._interruption.watched(scope.cancel, self._told, self._end):
+            async with runner:
+                with scope:
+                    await self._run_all(runner)
 
     async def _run_all(self, runner: Runner) -> None:
         places = anyio.Semaphore(self._manner.at_once)
@@ -120,10 +134,13 @@ class _Execution:
                 enforce=manner.enforce,
                 timeout=manner.timeout,
             )
+            self._reporter.keep(record)
+            self._answered += 1
             failed = not record.status.ok
         except JobkitError as error:
             self._reporter.report(error)
             self._outcome.refused.append(error)
+            self._answered += 1
             failed = True
         finally:
             places.release()

@@ -60,7 +60,7 @@ VERBS = {
     },
     "Look after": {
         "doctor": "Is everything set up? How to mend it",
-        "db": "The store: status, upgrade, prune, export",
+        "db": "The store: status, upgrade, prune, export, dead-letters",
     },
     "Learn": {
         "completion": "TAB for bash, zsh, fish, powershell",

@@ -55,7 +55,7 @@ def plugin_verbs(ctx: click.Context, taken: Iterable[str]) -> dict[str, click.Co
     Nothing outside of a project. A verb that is called like one of *taken* is a failure of its plugin. Raises
     whatever keeps the plugins from being loaded.
     """
-    project = _prepared(ctx.find_object(GlobalOptions) or GlobalOptions())
+    project = prepared(ctx.find_object(GlobalOptions) or GlobalOptions())
     if project is None:
         return {}
     ctx.call_on_close(project.close)
@@ -121,7 +121,7 @@ def plugin_options(said: GlobalOptions, arguments: Sequence[str]) -> list[click.
     *said* is what stands before the verb. Raises whatever keeps the plugins from being loaded.
     """
     options = _early(said, arguments)
-    project = _prepared(options)
+    project = prepared(options)
     if project is None:
         return []
     with project:
@@ -211,7 +211,7 @@ def remembered(directory: str) -> list[PluginCommands]:
     return remembered_commands(root) if root is not None else []
 
 
-def _prepared(options: GlobalOptions) -> Project | None:
+def prepared(options: GlobalOptions) -> Project | None:
     """The project that *options* name, its plugins loaded and no job file imported; None outside of one."""
     from jobkit.config import find_root
     from jobkit.project import Project

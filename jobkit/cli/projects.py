@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from jobkit.cli.plugged import choice_of
 from jobkit.cli.plugged import remember as remember_commands
+from jobkit.cli.plugin_failures import failures_of
 from jobkit.cli.render.text import count
 from jobkit.exceptions import CollectionError, JobkitError
 from jobkit.origin import DEFAULT
@@ -68,9 +69,12 @@ def problems(project: Project) -> list[JobkitError]:
     return errors
 
 
-def warnings(project: Project) -> list[JobkitError]:
-    """What works and is likely not meant, in the configuration, in jobs and in their schedules."""
-    found = [*project.warnings]
+def warnings(project: Project, *, plugins: bool = True) -> list[JobkitError]:
+    """What works and is likely not meant, in the configuration, in jobs and in their schedules.
+
+    With *plugins* also what has failed of those that take part.
+    """
+    found = [*project.warnings, *(failures_of(project) if plugins else ())]
     for spec in project.jobs.values():
         found += [warning for warning in (*spec.warnings, *_remarks(spec)) if warning not in found]
     return found

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jobkit.collection.changes import Changes
 from jobkit.exceptions import CollectionError
 
 if TYPE_CHECKING:
+    from jobkit.collection.changes import Changes
     from jobkit.collection.collected import CollectedFile
     from jobkit.collection.finder import ExtensionFinder
     from jobkit.collection.walk import JobFile
@@ -111,6 +111,8 @@ class Plugged:
         kinds: Sequence[ScheduleKind] | None,
     ) -> Changes:
         """What they make of *jobs*; *taken* are the names that others have, who are not shown to them."""
+        from jobkit.collection.changes import Changes
+
         changes = Changes(taken, kinds)
         changed = [*jobs]
         self._hooks.collection_modifyjobs(changed, self._config, changes.judge)
@@ -132,7 +134,11 @@ class Plugged:
 
 def absent_plugins(registry: PluginRegistry) -> tuple[str, ...]:
     """Plugins that take no part although they are there: ``astral (broken)``."""
-    return tuple(f"{info.name} ({info.status})" for info in registry.infos if info.status != "active")
+    return tuple(
+        f"{info.name} ({info.status})"
+        for info in registry.infos
+        if info.status != "active" and info.source != "built-in"
+    )
 
 
 def digest_of_settings(config: Config) -> str:

@@ -144,13 +144,17 @@ def _parameters(spec: JobSpec, setting: Setting) -> dict[str, Any]:
     """The parameters as values, each read by its own declaration, so that each error has its line."""
     values = dict(spec.parameters)
     errors: list[ConfigError] = []
+    shown = frozenset(item.name for item in spec.signature.parameters.parameters if not item.secret)
     for name, part in (setting.parts or {}).items():
         try:
             values |= spec.signature.parameters.from_values({name: part.value}, job=spec.name)
         except ParameterError as error:
             hidden = f"the variable in `{name}` gives a value that is not accepted"
             what = hidden if _expanded(part) else error.message
-            errors += _refuse(spec, f"parameters: {what}", part, help=error.help).errors
+            refused = _refuse(spec, f"parameters: {what}", part, help=error.help).errors
+            for each in refused:
+                each.shown_keys = shown
+            errors += refused
     if errors:
         raise _Refused(*errors)
     return values

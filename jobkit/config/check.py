@@ -99,7 +99,7 @@ def config_error(code: str, message: str, origin: Origin, help: str | None = Non
 def as_one(errors: list[ConfigError]) -> ConfigError:
     """The first of *errors*, which carries them all."""
     first = errors[0]
-    return ConfigError(
+    whole = ConfigError(
         first.message,
         code=first.code,
         path=first.path,
@@ -107,6 +107,8 @@ def as_one(errors: list[ConfigError]) -> ConfigError:
         help=first.help,
         errors=tuple(errors),
     )
+    whole.shown_keys = first.shown_keys
+    return whole
 
 
 class _Check:

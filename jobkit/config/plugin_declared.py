@@ -1,24 +1,19 @@
-"""What a plugin declared: its table, its settings of single jobs, its options of the command line."""
+"""What a plugin declared: its table, its settings of single jobs, its options of the command line.
+
+Nothing is imported here that reads values: most commands meet no declaration at all.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from jobkit.config.plugin_reading import tag_of, tagless
-from jobkit.values.base import Kind
-from jobkit.values.choices import UnionKind
-from jobkit.values.containers import DictKind, ListKind, TupleKind
-from jobkit.values.structures import ConstrainedKind, ModelKind, StructureKind
-from jobkit.values.types import fields_of
-
-#: Stands for any key in what :func:`secret_paths` gives.
-ANY = "*"
+if TYPE_CHECKING:
+    from jobkit.values.base import Kind
+    from jobkit.values.structures import StructureKind
 
 
-@dataclass(frozen=True, slots=True)
-class PluginOption:
+class PluginOption(NamedTuple):
     """An option of the command line: *flag* with its dashes, *kind* of its values; a flag takes none."""
 
     flag: str
@@ -28,70 +23,33 @@ class PluginOption:
     is_flag: bool = False
 
 
-@dataclass(slots=True)
 class Declared:
-    """Everything that the plugin *name* declared. Filled while the plugins are loaded, then only read."""
+    """Everything that the plugin *name* declared. Filled while the plugins are loaded, then only read.
 
-    name: str
-    table: StructureKind | None = None
-    settings: StructureKind | None = None
-    options: dict[str, PluginOption] = field(default_factory=dict)
+    ``later`` gives the fields of a table whose struct is imported when somebody looks at the table.
+    """
 
+    __slots__ = ("_table", "later", "name", "options", "settings")
 
-def described(struct: type) -> StructureKind:
-    """The fields of *struct*, and of everything in it; TypeError if one cannot be written in TOML."""
-    kind = fields_of(struct)
-    _describe(kind, set())
-    return kind
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.settings: StructureKind | None = None
+        self.options: dict[str, PluginOption] = {}
+        self.later: Callable[[], StructureKind] | None = None
+        self._table: StructureKind | None = None
 
+    @property
+    def table(self) -> StructureKind | None:
+        """The fields of its table, None if it has none."""
+        if self._table is None and self.later is not None:
+            self._table = self.later()
+        return self._table
 
-def _describe(kind: Kind, seen: set[int]) -> None:
-    """Read the structs with tags now: when one is used, its module may be forgotten."""
-    if id(kind) in seen:
-        return
-    seen.add(id(kind))
-    inside: list[Kind] = []
-    match kind:
-        case ModelKind() if tag_of(kind) is not None:
-            inside = [tagless(kind)]
-        case StructureKind():
-            inside = [item.kind for item in kind.fields.values()]
-        case UnionKind():
-            inside = [*kind.members]
-        case TupleKind():
-            inside = [*kind.items]
-        case ListKind() | DictKind():
-            inside = [kind.item]
-        case ConstrainedKind():
-            inside = [kind.inner]
-    for each in inside:
-        _describe(each, seen)
+    @table.setter
+    def table(self, fields: StructureKind) -> None:
+        self._table = fields
 
-
-def is_secret(kind: Kind, path: tuple[str, ...]) -> bool:
-    """Whether what stands at *path* in a table of *kind* is secret, or holds or is part of what is."""
-    return any(
-        all(mine in (theirs, ANY) for mine, theirs in zip(secret, path, strict=False))
-        for secret in _secret_paths(kind, (), frozenset())
-    )
-
-
-def _secret_paths(kind: Kind, path: tuple[str, ...], around: frozenset[int]) -> Iterator[tuple[str, ...]]:
-    """The keys below a table of *kind* that hold secrets; a list that has one in it counts as a whole."""
-    if id(kind) in around:  # a struct that may hold itself: its keys are known from the outermost
-        return
-    around |= {id(kind)}
-    below: Mapping[str, Kind] = {}
-    if isinstance(kind, ModelKind) and tag_of(kind) is not None:
-        below = {key: item.kind for key, item in tagless(kind).fields.items()}
-    elif isinstance(kind, StructureKind):
-        below = {key: item.kind for key, item in kind.fields.items()}
-    elif isinstance(kind, DictKind):
-        below = {ANY: kind.item}
-    elif isinstance(kind, UnionKind):
-        for member in kind.members:
-            yield from _secret_paths(member, path, around)
-    elif kind.secret:
-        yield path
-    for key, inner in below.items():
-        yield from _secret_paths(inner, (*path, key), around)
+    @property
+    def has_table(self) -> bool:
+        """Whether it has a table; nothing is imported to tell."""
+        return self._table is not None or self.later is not None

@@ -52,7 +52,14 @@ class Reading:
 
     def table(self, kind: StructureKind, path: DeepPath, setting: Setting | None) -> Any:
         """A struct of *kind* out of what *setting* says at *path*; REFUSED if there is anything wrong."""
-        return self._read(kind, Node.of(path, setting) if setting is not None else Node(path, {}))
+        value = self._read(kind, Node.of(path, setting) if setting is not None else Node(path, {}))
+        if self.errors:
+            from jobkit.config.plugin_structs import open_keys
+
+            shown = open_keys(kind)
+            for error in self.errors:
+                error.shown_keys = shown if error.shown_keys is None else error.shown_keys
+        return value
 
     def value(self, kind: Kind, node: Node) -> Any:
         """One value of *kind*; a variable may have meant the text, where another value is not taken."""
@@ -247,8 +254,8 @@ class Reading:
 
     def _hidden(self, kind: Kind, node: Node) -> bool:
         """Whether no error may repeat the value."""
-        keys = [key for key in node.path if isinstance(key, str)]
-        return node.expanded or kind.secret or looks_secret(keys[-1])
+        below = node.path[2:] if node.path[0] == "plugins" else node.path[4:]  # without names
+        return node.expanded or kind.secret or any(looks_secret(str(key)) for key in below)
 
     def _refuse(self, code: str, node: Node, why: str) -> Any:
         self.errors.append(config_error(code, _head(node) + mask_url(why), node.origin))

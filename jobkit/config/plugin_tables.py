@@ -87,27 +87,35 @@ class PluginTables:
 
     def read(self, config: Config) -> tuple[list[ConfigError], set[str]]:
         """Read the table of every plugin; what is wrong, and what is secret."""
+        errors: list[ConfigError] = []
+        secrets = self._secrets_of_jobs(config)
+        for name, declared in self.declared.items():
+            said = config.table_setting("plugins", name)
+            if declared.has_table and (said is not None or not declared.later):
+                wrong, secret = self._read_table(declared, said)
+                errors += wrong
+                secrets |= secret
+        return errors, secrets
+
+    def _read_table(self, declared: Declared, said: Setting | None) -> tuple[list[ConfigError], set[str]]:
         from jobkit.config.plugin_reading import REFUSED, Reading
 
         reading = Reading(self._root)
-        for name, declared in self.declared.items():
-            if declared.table is not None:
-                path = ("plugins", name)
-                value = reading.table(declared.table, path, config.table_setting("plugins", name))
-                if value is not REFUSED:
-                    self.values[name] = value
-        secrets = reading.secrets | self._secrets_of_jobs(config)
-        return reading.errors, secrets
+        if declared.table is not None:
+            value = reading.table(declared.table, ("plugins", declared.name), said)
+            if value is not REFUSED:
+                self.values[declared.name] = value
+        return reading.errors, reading.secrets
 
     def _secrets_of_jobs(self, config: Config) -> set[str]:
         """What is secret in ``[jobs.NAME.plugins]``, found before any job is: logs begin earlier."""
-        from jobkit.config.plugin_reading import Reading
-
         found: set[str] = set()
         for job, options in config.jobs.items():
             for name, setting in (options["plugins"].parts or {}).items() if "plugins" in options else ():
                 kind = self._settings_of(name)
                 if kind is not None:
+                    from jobkit.config.plugin_reading import Reading
+
                     reading = Reading(self._root)
                     reading.table(kind, ("jobs", job, "plugins", name), setting)
                     found |= reading.secrets
@@ -115,6 +123,9 @@ class PluginTables:
 
     def table(self, name: str, config: Config) -> Any:
         """The struct of the plugin *name*, or plain values if it declared none. LookupError."""
+        declared = self.declared.get(name)
+        if name not in self.values and declared is not None and declared.has_table:
+            self._read_table(declared, config.table_setting("plugins", name))
         if name in self.values:
             return self.values[name]
         self._check_name(name)
@@ -182,7 +193,7 @@ class PluginTables:
 
     def hides(self, path: Sequence[str | int]) -> bool:
         """Whether the plugin declared what stands at *path*, ``("plugins", NAME, KEY)``, as secret."""
-        from jobkit.config.plugin_declared import is_secret
+        from jobkit.config.plugin_structs import is_secret
 
         match path:
             case ("plugins", name, *rest) if (declared := self.declared.get(str(name))) is not None:
@@ -357,7 +368,9 @@ def _unknown_option(flag: str, known: Collection[str]) -> str:
 
 def _of_job(error: ConfigError) -> ConfigError:
     """*error* as one that harms a job and nothing else."""
-    return ConfigError(error.message, code="JK744", path=error.path, line=error.line, help=error.help)
+    found = ConfigError(error.message, code="JK744", path=error.path, line=error.line, help=error.help)
+    found.shown_keys = error.shown_keys
+    return found
 
 
 def _ordered(errors: list[ConfigError], config: Config) -> list[ConfigError]:

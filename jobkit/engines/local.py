@@ -6,8 +6,6 @@ import math
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-import anyio
-
 from jobkit.markers import hookimpl
 
 if TYPE_CHECKING:
@@ -26,6 +24,8 @@ class LocalEngine:
     name = "local"
 
     async def __aenter__(self) -> Self:
+        import anyio
+
         self._submitted, self._received = anyio.create_memory_object_stream[str](math.inf)
         return self
 
@@ -41,6 +41,8 @@ class LocalEngine:
 
     async def serve(self, execute: Execute) -> None:
         """As the promise says."""
+        import anyio
+
         async with anyio.create_task_group() as tasks, self._received.clone() as received:
             async for run_id in received:
                 tasks.start_soon(execute, run_id, name=f"run {run_id}")

@@ -14,7 +14,7 @@ import structlog
 from structlog.contextvars import get_contextvars
 from structlog.exceptions import DropEvent
 
-from jobkit.logs import setup
+from jobkit.logs import setup, stages
 from jobkit.logs.context import current_capture
 from jobkit.logs.entry import Entry
 from jobkit.logs.tracebacks import format_exception, format_stack
@@ -103,15 +103,20 @@ def entry_of(
     """The cleaned entry. *fields* are used up; nothing that is in them can make this raise."""
     place = setup.state() if capture is None else capture
     redactor = place.redactor
+    steps = stages.stages()
     exception = None
     try:
+        if steps is not None:
+            about = None if capture is None or (own and "run" in fields) else capture.run
+            event, fields = steps.enriched(level, event, fields, about)
         if "exc_info" in fields or "stack_info" in fields:
             exception = _take_exception(fields, redactor)
         text, plain = clean(event, fields, redactor)
     except Exception as error:  # a key, a value, a mapping of somebody's own making
         text, plain = "log.unreadable", {"problem": type(error).__name__}
     run = None if capture is None or (own and "run" in plain) else capture.run
-    return Entry(place.now(), level, text, plain, run, source, exception)
+    entry = Entry(place.now(), level, text, plain, run, source, exception)
+    return entry if steps is None else steps.redacted(entry, redactor)
 
 
 def record(entry: Entry, capture: RunCapture | None) -> None:

@@ -11,13 +11,16 @@ from typing import TYPE_CHECKING, Any, Self
 import anyio
 
 from jobkit.hookspecs import RULES
-from jobkit.plugins.guards import is_ours_to_pass, wrong
+from jobkit.plugins.guards import wrong
+from jobkit.plugins.own_task import OwnCancellations
 
 if TYPE_CHECKING:
     from jobkit.plugins.dispatch import Dispatch
     from jobkit.plugins.implementations import Implementation
 
 _HOOK = "jobkit_run_context"
+#: What stands behind the hook's name where calls are traced.
+_ENTER, _LEAVE = " enter", " leave"
 
 
 class RunContext:
@@ -47,24 +50,34 @@ class RunContext:
 
     async def __aenter__(self) -> Self:
         for item in self._dispatch.implementations(_HOOK, self._extension):
+            own = OwnCancellations()
+            trouble: BaseException | None = None
             try:
-                wrapper = await self._wrapper(item)
-                if isinstance(wrapper, _Plain) and self._threaded:
-                    self._for_thread.append(wrapper)
-                elif wrapper is not None:
-                    await wrapper.enter()
-                    self._entered.append(wrapper)
+                await self._enter(item)
             except BaseException as error:
-                if is_ours_to_pass(error):
-                    await self._leave(error)
-                    raise
-                self.failed(item, error)
+                trouble = error
+            trouble = await own.taken_back() or trouble
+            if trouble is not None and self._dispatch.passes(trouble):
+                await self._leave(trouble)
+                raise trouble
+            if trouble is not None:
+                self.failed(item, trouble)
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         await self._leave(error)
+
+    async def _enter(self, item: Implementation) -> None:
+        with self._dispatch.traced(item, _ENTER) as told:
+            wrapper = told.answer = await self._wrapper(item)
+            if isinstance(wrapper, _Plain) and self._threaded:
+                self._for_thread.append(wrapper)
+                told.forget()  # it is entered in its thread
+            elif wrapper is not None:
+                await wrapper.enter()
+                self._entered.append(wrapper)
 
     @contextmanager
     def in_thread(self) -> Iterator[None]:
@@ -73,7 +86,9 @@ class RunContext:
         for wrapper in self._for_thread:
             self._at_work = wrapper
             try:
-                wrapper.enter_plainly()
+                with self._dispatch.traced(wrapper.item, _ENTER) as told:
+                    told.answer = wrapper
+                    wrapper.enter_plainly()
                 entered.append(wrapper)
             except (Exception, SystemExit, BaseExceptionGroup) as error:
                 self.failed(wrapper.item, error)
@@ -88,10 +103,10 @@ class RunContext:
             for wrapper in reversed(entered):
                 self._at_work = wrapper
                 try:
-                    wrapper.leave_plainly(raised)
+                    with self._leaving(wrapper, raised):
+                        wrapper.leave_plainly(raised)
                 except (Exception, SystemExit, BaseExceptionGroup) as error:
-                    if not _same(error, raised):
-                        self.failed(wrapper.item, error)
+                    self.failed(wrapper.item, error)
             self._at_work = None
 
     def overdue(self) -> None:
@@ -106,11 +121,7 @@ class RunContext:
     async def _wrapper(self, item: Implementation) -> _Asynchronous | _Plain | None:
         manager = self._dispatch.manager(item, self._given)
         if inspect.isawaitable(manager):
-            timeout = RULES[_HOOK].timeout
-            with anyio.move_on_after(timeout) as scope:
-                manager = await manager
-            if scope.cancel_called:
-                raise TimeoutError(f"it did not end within {timeout:g} s")
+            manager = await self._dispatch.in_time(item, manager)
         if manager is None:
             return None
         if hasattr(type(manager), "__aenter__") and hasattr(type(manager), "__aexit__"):
@@ -123,17 +134,31 @@ class RunContext:
         passing: BaseException | None = None
         while self._entered:
             wrapper = self._entered.pop()
+            own = OwnCancellations()
+            trouble: BaseException | None = None
             try:
-                await wrapper.leave(error)
+                with self._leaving(wrapper, error):
+                    await wrapper.leave(error)
             except BaseException as raised:
-                if _same(raised, error):
-                    continue  # what most context managers do with an exception
-                if is_ours_to_pass(raised):
-                    passing = raised
-                else:
-                    self.failed(wrapper.item, raised)
+                trouble = raised
+            trouble = await own.taken_back() or trouble
+            if trouble is not None and self._dispatch.passes(trouble):
+                passing = trouble
+            elif trouble is not None:
+                self.failed(wrapper.item, trouble)
         if passing is not None and error is None:
             raise passing
+
+    @contextmanager
+    def _leaving(self, wrapper: _Asynchronous | _Plain, error: BaseException | None) -> Iterator[None]:
+        """Around leaving one: that it raises *error* again is what most context managers do, and no failure."""
+        with self._dispatch.traced(wrapper.item, _LEAVE) as told:
+            told.answer = wrapper
+            try:
+                yield
+            except BaseException as raised:
+                if not _same(raised, error):
+                    raise
 
 
 class _Asynchronous:

@@ -8,20 +8,23 @@ from __future__ import annotations
 
 import inspect
 import threading
-import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import anyio
-
 from jobkit.exceptions import JobkitError, PluginError
 from jobkit.hookspecs import RULES
 from jobkit.plugins.failures import NonsenseError, PluginFailure, place_of
-from jobkit.plugins.guards import expect_nothing, is_ours_to_pass, refuse_awaitable, wrong
+from jobkit.plugins.guards import (
+    expect_nothing,
+    is_ours_to_pass,
+    refuse_awaitable,
+    told_as_interruption,
+    wrong,
+)
 from jobkit.plugins.provided import Provided
-from jobkit.plugins.tracing import HookCall
+from jobkit.plugins.tracing import Traced
 from jobkit.plugins.watchdog import Watchdog
 from jobkit.sanitising import safe_text
 
@@ -46,6 +49,7 @@ class Dispatch:
         self._registry = registry
         self._watchdog = watchdog or Watchdog()
         self._state = _Telling()
+        self._interrupted = False
 
     def implementations(self, hook: str, extension: str | None = None) -> list[Implementation]:
         """Those that a call about *extension* concerns."""
@@ -75,11 +79,17 @@ class Dispatch:
         return True
 
     def gather(self, hook: str, given: Given, check: Callable[[Any], T]) -> list[Provided[T]]:
-        """What all of them provide, and who; one that fails loses only its own."""
+        """What all of them provide, and who; one that fails loses only its own (as `refused` says)."""
         found: list[Provided[T]] = []
         for item in self._registry.implementations(hook):
-            items = self._guarded(item, lambda item=item: self._items(item, given, check))  # type: ignore[misc]
-            found += [Provided(value, item.plugin.name, item.plugin.extension) for value in items or ()]
+            try:
+                items = self._items(item, given, check)
+            except BaseException as error:
+                if is_ours_to_pass(error):
+                    raise
+                self.refused(item.plugin, hook, error, function=item.function)
+                continue
+            found += [Provided(value, item.plugin.name, item.plugin.extension) for value in items]
         return found
 
     def first(
@@ -119,7 +129,7 @@ class Dispatch:
                 answer = await self._awaited(item, given)
                 result = None if answer is None else check(answer)
             except BaseException as error:
-                if is_ours_to_pass(error):
+                if self.passes(error):
                     raise
                 self.failed(item.plugin, hook, error, function=item.function)
                 result = instead(item, error)
@@ -138,7 +148,7 @@ class Dispatch:
             try:
                 expect_nothing(await self._awaited(item, given))
             except BaseException as error:
-                if is_ours_to_pass(error):
+                if self.passes(error):
                     raise
                 self.failed(item.plugin, hook, error, function=item.function, run=run)
 
@@ -146,7 +156,19 @@ class Dispatch:
 
     def manager(self, item: Implementation, given: Given) -> Any:
         """What an implementation of the verb *around* returns, a coroutine included."""
-        return self._plainly(item, given)
+        return self._called(item, given)
+
+    def passes(self, error: BaseException) -> bool:
+        """Whether *error* ends more than the plugin that it came from, on the event loop.
+
+        KeyboardInterrupt would end the loop at once. The first is made the signal that it stands for, where
+        somebody sees to that: what runs is then cancelled and recorded.
+        """
+        if not is_ours_to_pass(error):
+            return False
+        told = told_as_interruption(error, again=self._interrupted)
+        self._interrupted |= told
+        return not told
 
     def watched(self, item: Implementation) -> AbstractContextManager[None]:
         """To be entered around a synchronous call of *item*, or of something that it has given.
@@ -157,11 +179,9 @@ class Dispatch:
             return nullcontext()
         return self._watchdog.watch(lambda: _named(item))
 
-    def trace(self, item: Implementation, began: float, outcome: str) -> None:
-        """Tell whoever traces calls."""
-        if self._registry.trace is not None:
-            seconds = time.perf_counter() - began
-            self._registry.trace(HookCall(item.hook, item.plugin.name, seconds, outcome))
+    def traced(self, item: Implementation, part: str = "") -> Traced:
+        """To be entered around a call, or a *part* of one: whoever traces calls is told how it went."""
+        return Traced(self._registry.trace, item.hook + part, item.plugin.name)
 
     def _guarded(
         self, item: Implementation, ask: Callable[[], T | None], passes: tuple[type[BaseException], ...] = ()
@@ -181,32 +201,34 @@ class Dispatch:
             self.failed(item.plugin, item.hook, error, function=item.function)
 
     def _plainly(self, item: Implementation, given: Given) -> Any:
-        began = time.perf_counter() if self._registry.trace is not None else 0.0
-        try:
-            with self.watched(item):
-                answer = item(given)
-        except BaseException as error:
-            self.trace(item, began, type(error).__name__)
-            raise
-        self.trace(item, began, "ok" if answer is not None else "-")
+        with self.traced(item) as told:
+            answer = told.answer = self._called(item, given)
         return answer
 
+    def _called(self, item: Implementation, given: Given) -> Any:
+        with self.watched(item):
+            return item(given)
+
     async def _awaited(self, item: Implementation, given: Given) -> Any:
-        answer = self._plainly(item, given)
-        if not inspect.isawaitable(answer):
-            return answer
-        began = time.perf_counter()
+        from jobkit.plugins.own_task import in_own_task
+
+        async def call() -> Any:
+            answer = self._called(item, given)
+            return await answer if inspect.isawaitable(answer) else answer
+
+        with self.traced(item) as told:
+            answer = told.answer = await in_own_task(call, RULES[item.hook].timeout)
+        return answer
+
+    async def in_time(self, item: Implementation, awaitable: Awaitable[T]) -> T:
+        """What *awaitable* gives, in the task that asks; TimeoutError if that takes too long."""
+        import anyio
+
         timeout = RULES[item.hook].timeout
-        try:
-            with anyio.move_on_after(timeout) as scope:
-                answer = await answer
-        except BaseException as error:
-            self.trace(item, began, type(error).__name__)
-            raise
+        with anyio.move_on_after(timeout) as scope:
+            answer = await awaitable
         if scope.cancel_called:  # whether or not the plugin has let the cancellation through
-            self.trace(item, began, "timeout")
             raise TimeoutError(f"it did not end within {timeout:g} s")
-        self.trace(item, began, "awaited")
         return answer
 
     def _items(self, item: Implementation, given: Given, check: Callable[[Any], T]) -> list[T]:
@@ -230,6 +252,15 @@ class Dispatch:
         return None if answer is None else check(answer)
 
     # -- failures ---------------------------------------------------------------------------------------
+
+    def refused(self, info: PluginInfo, hook: str, error: BaseException, *, function: Any = None) -> None:
+        """The same as :meth:`failed` for what a plugin should have provided, and has not.
+
+        Raises PluginError if the plugin is required, or when strict: it would be missing all the time.
+        """
+        self.failed(info, hook, error, function=function)
+        if info.required or self._registry.strict:
+            raise _missing(info, hook, self._registry.shown(_words(error)), error, function)
 
     def failed(
         self,
@@ -257,10 +288,16 @@ class Dispatch:
         from jobkit.logs import get_logger
 
         hook, message, path, line = failure.hook, failure.message, failure.path, failure.line
-        info.failures += 1
-        info.error = PluginError(
-            f"{hook}: {message}", code="JK721", path=path, line=line, help=f"{info.switch} leaves it out"
+        cause = failure.error
+        known = cause if isinstance(cause, PluginError) and cause.code != PluginError.default_code else None
+        shown = PluginError(
+            f"plugin {info.name} has failed: {hook}: {message}",
+            code=known.code if known is not None else "JK721",
+            path=path,
+            line=line,
+            help=(known and known.help) or f"{info.switch} leaves it out",
         )
+        info.count(hook, message, shown)
         place = {"place": f"{path}:{line}"} if path is not None else {}
         get_logger().error(
             "plugin.failed",
@@ -294,9 +331,28 @@ def _named(item: Implementation) -> str:
 def _words(error: BaseException) -> str:
     text = safe_text(error, 2000)
     kind = type(error).__name__
-    if isinstance(error, NonsenseError | TimeoutError) or text == kind:
+    if isinstance(error, NonsenseError | TimeoutError | PluginError) or text == kind:
         return text
     return f"{kind}: {text}"
+
+
+def _missing(
+    info: PluginInfo, hook: str, message: str, error: BaseException, function: Any
+) -> PluginError:
+    path, line = place_of(error, function)
+    known = error if isinstance(error, PluginError) and error.code != PluginError.default_code else None
+    why, instead = ("takes part", f"leave it out: {info.switch}, or --strict")
+    if info.required:
+        why, instead = "is required", f"take {info.distribution or info.name} out of required_plugins"
+    result = PluginError(
+        f"plugin {info.name} {why}, and has failed: {hook}: {message}",
+        code=known.code if known is not None else "JK721",
+        path=path,
+        line=line,
+        help=f"{(known and known.help) or 'mend it'}; or {instead}",
+    )
+    result.__cause__ = error
+    return result
 
 
 def _unregistered(item: Implementation, error: BaseException) -> PluginError:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from jobkit.exceptions import JobkitError
 from jobkit.plugins import checks
-from jobkit.plugins.around import RunContext
 from jobkit.plugins.dispatch import Dispatch
 
 if TYPE_CHECKING:
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
     from jobkit.context import JobContext
     from jobkit.engines.base import Engine
     from jobkit.job import JobSpec
+    from jobkit.plugins.around import RunContext
     from jobkit.plugins.failures import PluginFailure
     from jobkit.plugins.implementations import Implementation
     from jobkit.plugins.parser import Parser
@@ -189,6 +189,8 @@ class Hooks:
 
         With *threaded* the plain ones are left for ``in_thread()``, entered in the job's thread.
         """
+        from jobkit.plugins.around import RunContext
+
         given = {"run": run, "ctx": ctx}
         return RunContext(self._dispatch, given, extension=run.extension, run=run.id, threaded=threaded)
 

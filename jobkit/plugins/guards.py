@@ -6,8 +6,6 @@ import inspect
 import sys
 from typing import Any
 
-import anyio
-
 from jobkit.plugins.failures import NonsenseError
 from jobkit.sanitising import bounded, repr_of
 
@@ -23,7 +21,32 @@ def is_ours_to_pass(error: BaseException) -> bool:
     return _is_cancellation(error) and being_cancelled()
 
 
+def told_as_interruption(error: BaseException, *, again: bool) -> bool:
+    """Whether *error* is a KeyboardInterrupt, and the program knows of it as it knows of a Ctrl-C.
+
+    That takes a handler of SIGINT that does not raise. With *again* it knows already.
+    """
+    import signal
+    import threading
+
+    if not _holds_interrupt(error) or threading.current_thread() is not threading.main_thread():
+        return False
+    if signal.getsignal(signal.SIGINT) in (None, signal.SIG_DFL, signal.default_int_handler):
+        return False
+    if not again:
+        signal.raise_signal(signal.SIGINT)
+    return True
+
+
+def _holds_interrupt(error: BaseException) -> bool:
+    if isinstance(error, BaseExceptionGroup):
+        return any(_holds_interrupt(each) for each in error.exceptions)
+    return isinstance(error, KeyboardInterrupt)
+
+
 def _is_cancellation(error: BaseException) -> bool:
+    import anyio  # not above: commands without an event loop do without it
+
     try:
         return isinstance(error, anyio.get_cancelled_exc_class())
     except Exception:  # outside of any event loop nothing is a cancellation
@@ -32,6 +55,8 @@ def _is_cancellation(error: BaseException) -> bool:
 
 def being_cancelled() -> bool:
     """Whether somebody has cancelled the current task: else a plugin raised a cancellation of its own."""
+    import anyio
+
     if anyio.current_effective_deadline() <= anyio.current_time():
         return True
     asyncio = sys.modules.get("asyncio")
@@ -61,7 +86,7 @@ def refuse_awaitable(answer: Any) -> None:
 
 
 def wrong(answer: Any, expected: str) -> NonsenseError:
-    """The error for an *answer* that is not what was *expected*; a coroutine is closed, so nobody is warned."""
+    """The error for an *answer* that is not what was *expected*; a coroutine is closed: nobody is warned."""
     if inspect.iscoroutine(answer):
         answer.close()
     return NonsenseError(f"it gave {bounded(repr_of(answer), 80)}, and {expected} is expected")

@@ -5,9 +5,8 @@ from __future__ import annotations
 import difflib
 import inspect
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pluggy
 
@@ -24,8 +23,7 @@ _MARK = "jobkit_impl"
 _EXTENSION_HOOKS = tuple(name for name, rule in RULES.items() if rule.extension)
 
 
-@dataclass(frozen=True, slots=True)
-class Implementation:
+class Implementation(NamedTuple):
     """One plugin's function for one hook; *arguments* are those of the hook that it takes."""
 
     plugin: PluginInfo
@@ -66,9 +64,14 @@ def hooks_of(plugin: object) -> tuple[str, ...]:
     return tuple(hook for hook in RULES if hook in found)
 
 
+def is_special(name: str) -> bool:
+    """Whether Python has *name* for purposes of its own: no hook is there."""
+    return name.startswith("__") and name.endswith("__")
+
+
 def _marked(plugin: object) -> Iterator[tuple[str, Callable[..., Any], Mapping[str, Any]]]:
     for name in dir(plugin):
-        if isinstance(getattr(type(plugin), name, None), property):
+        if is_special(name) or isinstance(getattr(type(plugin), name, None), property):
             continue  # reading it may do anything, and it cannot be an implementation
         value: Any = getattr(plugin, name, None)
         options = getattr(value, _MARK, None) if inspect.isroutine(value) else None

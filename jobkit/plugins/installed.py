@@ -15,11 +15,10 @@ import os
 import re
 import sys
 import time
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
 from importlib.machinery import PathFinder
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from jobkit.plugins.remembered import Memory, PluginCommands
 
@@ -35,8 +34,7 @@ _ENTRY_POINTS = "entry_points.txt"
 _YOUNG = 2_000_000_000
 
 
-@dataclass(frozen=True, slots=True)
-class InstalledPlugin:
+class InstalledPlugin(NamedTuple):
     """One entry point of an installed distribution: nothing of it was imported.
 
     *value* is ``module`` or ``module:attribute``; *metadata* is the folder that says so.
@@ -63,8 +61,7 @@ class InstalledPlugin:
         return Path(self.metadata, _ENTRY_POINTS)
 
 
-@dataclass(frozen=True, slots=True)
-class Installed:
+class Installed(NamedTuple):
     """What is installed for this interpreter, as ``sys.path`` is now.
 
     ``plugins`` are in the order of ``sys.path``, then by distribution and name; a distribution that is there
@@ -72,9 +69,9 @@ class Installed:
     maps metadata files that are damaged to the reason.
     """
 
-    plugins: tuple[InstalledPlugin, ...] = ()
-    distributions: frozenset[str] = frozenset()
-    unreadable: dict[Path, str] = field(default_factory=dict)
+    plugins: tuple[InstalledPlugin, ...]
+    distributions: frozenset[str]
+    unreadable: Mapping[Path, str]
 
 
 def installed_plugins(root: Path | None = None, *, remember: bool = True) -> Installed:

@@ -60,6 +60,7 @@ def load_plugins(
     registry.choice = choice
     loading = _Loading(registry, config, choice or PluginChoice(), import_file, variables, remember)
     loading.builtins(builtins)
+    loading.objects()
     loading.named("option", loading.choice.load)
     loading.entry_points()
     loading.named("variable", named_by(variables))
@@ -101,6 +102,14 @@ class _Loading:
                 continue
             what = f"the built-in {builtin.name}"
             self._take(builtin.name, builtin.load, what, "jobkit", source="built-in")
+
+    def objects(self) -> None:
+        """What a program brings itself."""
+        for name, plugin in self.choice.objects:
+            if self._is_blocked(name):
+                self._registry.add_blocked(name, source="option")
+            else:
+                self._take(name, lambda it=plugin: it, name, name, source="option")  # type: ignore[misc]
 
     def named(self, source: Literal["option", "variable"], words: Sequence[str]) -> None:
         """What an option or a variable asks for: entry points first, then modules."""

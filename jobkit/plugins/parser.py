@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Collection, Iterator, Mapping
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jobkit.config.plugin_declared import Declared, PluginOption, described
+from jobkit.config.plugin_declared import Declared, PluginOption
 from jobkit.exceptions import PluginError
 from jobkit.plugins.flags import JOBKIT_FLAGS
 from jobkit.sanitising import bounded, safe_text
-from jobkit.values.types import kind_for
 
 if TYPE_CHECKING:
     from jobkit.plugins.registry import PluginInfo
@@ -49,9 +49,18 @@ class Parser:
         A field without a default has to be in the configuration. ``Secret`` fields are shown nowhere,
         ``timedelta`` is written as a duration, a relative ``Path`` begins at the project's root.
         """
-        if self.declared.table is not None:
-            raise self._wrong("JK740", "it declares its table twice", "declare one struct, with all the keys")
+        self._check_first_table()
         self.declared.table = self._fields("table", struct)
+
+    def lazy_table(self, place: str) -> None:
+        """The same for a plugin that does nothing until it is configured; all fields have defaults.
+
+        The struct at *place*, ``"module:Name"``, is imported when the table is in the configuration, or when
+        somebody looks at it.
+        """
+        self._check_first_table()
+        module, _, name = place.partition(":")
+        self.declared.later = lambda: self._fields("lazy_table", getattr(import_module(module), name))
 
     def job_settings(self, struct: type) -> None:
         """Declare what single jobs say to the plugin, in ``[jobs.NAME.plugins.<plugin>]`` or in code.
@@ -86,6 +95,8 @@ class Parser:
         if owner is not None:
             hint = f"put its own name in front: --{_dashed(self.name)}-{flag[2:]}"
             raise self._wrong("JK741", f"the option {flag} belongs to {owner}", hint)
+        from jobkit.values.types import kind_for
+
         try:
             kind = kind_for(bool if is_flag else type)
         except TypeError as error:
@@ -96,7 +107,13 @@ class Parser:
             default = False
         self.declared.options[flag] = PluginOption(flag, kind, default, _line(help), bool(is_flag))
 
+    def _check_first_table(self) -> None:
+        if self.declared.has_table:
+            raise self._wrong("JK740", "it declares its table twice", "declare one struct, with all the keys")
+
     def _fields(self, method: str, struct: Any) -> StructureKind:
+        from jobkit.config.plugin_structs import described
+
         shown = bounded(getattr(struct, "__name__", None) or type(struct).__name__, 80)
         config = getattr(struct, "__struct_config__", None)
         if config is None or not isinstance(struct, type):

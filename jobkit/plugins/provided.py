@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class Provided(Generic[T]):
+class Provided(NamedTuple, Generic[T]):
     """One thing that a hook gave. *plugin* is the NAME of the plugin; *extension* is set if that is the
     ``hooks.py`` of an extension, whose jobs then are all that the thing is for."""
 

@@ -14,7 +14,13 @@ from jobkit import hookspecs
 from jobkit.exceptions import PluginError
 from jobkit.plugins.failures import definition_of, place_of
 from jobkit.plugins.guards import is_ours_to_pass
-from jobkit.plugins.implementations import Implementation, faults_of, hooks_of, implementations_in
+from jobkit.plugins.implementations import (
+    Implementation,
+    faults_of,
+    hooks_of,
+    implementations_in,
+    is_special,
+)
 from jobkit.sanitising import safe_text
 
 if TYPE_CHECKING:
@@ -58,6 +64,16 @@ class PluginInfo:
         return f"--plugin no:{self.name}"
 
 
+class _Manager(pluggy.PluginManager):
+    """Looks for hooks where they can be: looking at everything takes longer than all the rest."""
+
+    def parse_hookimpl_opts(self, plugin: object, name: str) -> Any:
+        return None if is_special(name) else super().parse_hookimpl_opts(plugin, name)
+
+    def parse_hookspec_opts(self, module_or_class: Any, name: str) -> Any:
+        return super().parse_hookspec_opts(module_or_class, name) if name in hookspecs.RULES else None
+
+
 class PluginRegistry:
     """All plugins of a loaded project. With *strict*, whatever would be a warning is raised.
 
@@ -82,7 +98,7 @@ class PluginRegistry:
         self.relay: Callable[[PluginFailure], None] | None = None
         self._infos: list[PluginInfo] = []
         self._active: dict[str, PluginInfo] = {}
-        self._manager = pluggy.PluginManager("jobkit")
+        self._manager = _Manager("jobkit")
         self._manager.add_hookspecs(hookspecs)
         self._implementations: dict[str, tuple[Implementation, ...]] = {}
         self.hooks: Hooks = Hooks(self)

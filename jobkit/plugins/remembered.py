@@ -12,9 +12,8 @@ import json
 import os
 import stat
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 from jobkit.state import FOLDER, open_state, write_state
 
@@ -24,16 +23,14 @@ _FORMAT = 1
 Signature = list[int]
 
 
-@dataclass(frozen=True, slots=True)
-class Offered:
+class Offered(NamedTuple):
     """A verb (``hello``) or an option (``--flag``) of a plugin, and the first line of its help."""
 
     name: str
     help: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class PluginCommands:
+class PluginCommands(NamedTuple):
     """What the plugin called *plugin* adds to the command line. *path* is its file."""
 
     plugin: str
@@ -78,7 +75,7 @@ class Memory:
 
     def note_commands(self, commands: Iterable[PluginCommands]) -> None:
         """Remember what all plugins add now."""
-        now = [[_signature(item.path), asdict(item)] for item in commands]
+        now = [[_signature(item.path), _plain(item)] for item in commands]
         now = json.loads(json.dumps(now))  # as it will be read
         self._changed |= now != self._commands
         self._commands = now
@@ -118,6 +115,11 @@ def _commands(item: Any) -> PluginCommands | None:
             known = distribution if isinstance(distribution, str) else None
             return PluginCommands(plugin, _offered(verbs), _offered(options), known, path)
     return None
+
+
+def _plain(item: PluginCommands) -> dict[str, Any]:
+    verbs, options = ([each._asdict() for each in some] for some in (item.verbs, item.options))
+    return {**item._asdict(), "verbs": verbs, "options": options}
 
 
 def _offered(items: list[Any]) -> tuple[Offered, ...]:

@@ -7,7 +7,7 @@ import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 from jobkit.exceptions import PluginError, UsageError, relative_to
 from jobkit.module_names import EXTENSIONS, HOOKS, SUFFIX, as_part, is_job_file
@@ -32,7 +32,8 @@ class PluginChoice:
 
     *load* are names of entry points, of distributions, or of modules. What *block* names (a plugin or a
     distribution) is not even imported. Without *autoload* no entry point is loaded that nobody named. With
-    *strict* what would be a warning is an error. *trace* is told of every call of a hook.
+    *strict* what would be a warning is an error. *trace* is told of every call of a hook. *objects* are
+    plugins that a program brings itself, with their names; no other process has those.
     """
 
     load: tuple[str, ...] = ()
@@ -40,6 +41,7 @@ class PluginChoice:
     autoload: bool = True
     strict: bool = False
     trace: Callable[[HookCall], None] | None = None
+    objects: tuple[tuple[str, object], ...] = ()
 
     @classmethod
     def of(
@@ -75,8 +77,7 @@ def autoloads(choice: PluginChoice, variables: Mapping[str, str]) -> bool:
     return choice.autoload and variables.get(DISABLE_AUTOLOAD, "").strip().lower() in _NO
 
 
-@dataclass(frozen=True, slots=True)
-class Builtin:
+class Builtin(NamedTuple):
     """A plugin of jobkit itself. *load* imports it; without an *essential* one nothing works."""
 
     name: str
@@ -87,8 +88,7 @@ class Builtin:
 # -- files of the project -------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class PluginFile:
+class PluginFile(NamedTuple):
     """One file that is a plugin: ``hooks/<name>.py``, or the ``hooks.py`` of *extension*.
 
     *error* says why it is not executed.

@@ -120,7 +120,8 @@ class CollectReport:
 @dataclass(frozen=True, slots=True)
 class LogProcessor:
     """A structlog processor of a plugin. At stage ``enrich`` it may add keys; at ``redact``, the last before
-    rendering, it may take away. It gets (logger, method name, event dict) and returns the event dict."""
+    a line is kept and written, it may take away. It gets (None, level, event dict) and returns the event
+    dict: at first what was logged, at last plain values and ``exception`` as text. Any thread may call it."""
 
     processor: Callable[[Any, str, Any], Any]
     stage: Literal["enrich", "redact"] = "enrich"

@@ -6,7 +6,6 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from jobkit.exceptions import RunRefused
-from jobkit.plugins.values import Defer, RunRequest
 from jobkit.records import format_instant
 from jobkit.redaction import Redactor
 from jobkit.sanitising import safe_text
@@ -14,7 +13,7 @@ from jobkit.sanitising import safe_text
 if TYPE_CHECKING:
     from jobkit.plugins.facade import Hooks
     from jobkit.plugins.provided import Provided
-    from jobkit.plugins.values import Skip
+    from jobkit.plugins.values import Defer, RunRequest, Skip
     from jobkit.runner.run import Request
 
 _LONGEST_REASON = 500
@@ -34,6 +33,8 @@ async def admit(hooks: Hooks | None, request: Request) -> None:
     """Raise RunRefused if a plugin is against a run that somebody waits for."""
     if hooks is None or not hooks.implemented("run_admit"):
         return
+    from jobkit.plugins.values import RunRequest
+
     asked = RunRequest(
         spec=request.spec,
         trigger=request.trigger,
@@ -48,6 +49,8 @@ async def admit(hooks: Hooks | None, request: Request) -> None:
 
 
 def _refusal(request: Request, objection: Provided[Skip | Defer]) -> RunRefused:
+    from jobkit.plugins.values import Defer
+
     plugin, answer, job = safe_text(objection.plugin, 200), objection.value, request.spec.name
     reason = Redactor(request.secrets).show(answer.reason, _LONGEST_REASON)
     why = f": {reason}" if reason else ""

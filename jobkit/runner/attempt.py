@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import anyio
 import anyio.lowlevel
 
+from jobkit.apart import Apart, apart
 from jobkit.context import JobContext, RunCancelled
 from jobkit.exceptions import RunError
-from jobkit.runner.apart import Apart, apart
 from jobkit.runner.bridge import Bridge
 from jobkit.runner.executors.around_call import allowance
 from jobkit.runner.executors.calling import ThreadedCall, call_on_loop, is_called_in_thread
@@ -27,10 +27,10 @@ from jobkit.runner.outcome import (
     is_cancellation,
     judge,
 )
-from jobkit.runner.subtasks import inside_run
 from jobkit.runner.wrapping import Wrapping
 from jobkit.severable import Severable, Severed, running_asyncio_task
 from jobkit.statuses import RunStatus
+from jobkit.subtasks import inside_run
 
 if TYPE_CHECKING:
     from jobkit.protocols import RunsChildren

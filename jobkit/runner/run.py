@@ -13,7 +13,6 @@ import anyio
 from jobkit.exceptions import StoreUnavailable
 from jobkit.logs import get_logger
 from jobkit.logs.capture import RunCapture
-from jobkit.plugins import values
 from jobkit.records import format_instant
 from jobkit.runner.attempt import Attempt
 from jobkit.runner.executors.calling import executor_of
@@ -299,6 +298,8 @@ class Run:
         hooks = self._environment.site.hooks
         if hooks is None or not hooks.implemented("run_started"):
             return
+        from jobkit.plugins import values
+
         try:
             with anyio.CancelScope() as self._current:
                 await hooks.run_started(values.Run(self._record, self._request.spec))
@@ -314,6 +315,8 @@ class Run:
         if not record.status.finished:
             return  # somebody else has taken the run over, and tells its end
         if hooks is not None and hooks.implemented("run_finished"):
+            from jobkit.plugins import values
+
             try:
                 with anyio.CancelScope(shield=True) as scope:
                     if self._patience.interrupted is not None:

@@ -15,9 +15,10 @@ import anyio
 from anyio.from_thread import BlockingPortal
 
 from jobkit.logs import get_logger
+from jobkit.plugins.watchdog import Watchdog
 from jobkit.runner.alarms import Alarms
 from jobkit.runner.executors.thread import Threads
-from jobkit.runner.subtasks import guarded_subtasks
+from jobkit.subtasks import guarded_subtasks
 from jobkit.services.builtin import CLOCK, CONFIG, PROJECT, builtin_specs
 from jobkit.services.graph import Provider, ServiceGraph
 from jobkit.services.host import ServiceHost
@@ -122,7 +123,19 @@ class Site:
         providers = builtin_specs() if self._providers is None else self._providers
         graph = ServiceGraph(providers, given=self._injected, root=self.config.root)
         supplied = {CLOCK: self.clock, CONFIG: self.config, PROJECT: self.config.root}
-        return ServiceHost(graph, supplied=supplied, report=_report)
+        return ServiceHost(
+            graph,
+            supplied=supplied,
+            report=self._report,
+            cleanup=self.cleanup.total_seconds(),
+            watch=Watchdog().watch,
+        )
+
+    def _report(self, trouble: ServiceError) -> None:
+        place = trouble.location(self.config.root)
+        get_logger().error(
+            "service.failed", error=trouble.message, code=trouble.code, help=trouble.help, place=place
+        )
 
     def _uses_any_unasked(self, extension: str) -> bool:
         known = self._autouse.get(extension)
@@ -148,10 +161,6 @@ class Site:
         self._next_look = anyio.current_time() + _LOOK_INTERVAL
         for changed in self._surroundings.restore():
             get_logger().warning("run.changed_process", changed=changed)
-
-
-def _report(trouble: ServiceError) -> None:
-    get_logger().error("service.failed", error=trouble.message, code=trouble.code, help=trouble.help)
 
 
 class _Surroundings:

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Awaitable, Generator
 from typing import Any, TypeVar
 
-from jobkit.runner.subtasks import inside_run, make_task
+from jobkit.subtasks import inside_run, make_task
 
 T = TypeVar("T")
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from jobkit.plugins.values import Run
 from jobkit.runner.executors.around_call import AroundCall
 from jobkit.runner.executors.calling import is_called_in_thread
 
@@ -37,6 +36,8 @@ class Wrapping:
     """The ``jobkit_run_context`` wrappers of one attempt: entered and left once, in its own task."""
 
     def __init__(self, hooks: Hooks, site: Site, order: Order, context: JobContext, attempt: Timed) -> None:
+        from jobkit.plugins.values import Run
+
         self._site = site
         self._attempt = attempt
         self._wrappers: RunContext = hooks.run_context(

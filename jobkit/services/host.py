@@ -15,12 +15,14 @@ from jobkit.annotations import NOTHING
 from jobkit.exceptions import ServiceError
 from jobkit.services.graph import ServiceGraph, ServiceNode
 from jobkit.services.hosted import HostedService
-from jobkit.services.opening import OpenService, described, not_opened
+from jobkit.services.opening import OpenService, Watch, described, not_opened, unwatched
 from jobkit.services.specs import SuppliedSpec
 
 if TYPE_CHECKING:
     from jobkit.job import JobSpec
 
+#: How long closing one service may take unless the host is told otherwise, in seconds.
+CLEANUP = 5.0
 
 _Enter = Callable[[ServiceNode, dict[str, Any]], Awaitable[Any]]
 
@@ -31,7 +33,10 @@ class ServiceHost:
     *supplied* are the objects behind built-in services (``clock``, ``config``, ``project``), by name.
     *report* is told of trouble that belongs to no run: a service that ended by itself, or could not be
     closed. Services of scope ``scheduler`` are opened on first use, each held by a task of its own, and
-    closed, last opened first, when the host is left. Methods belong to the event loop.
+    closed, last opened first, when the host is left. *cleanup* limits how long each may take for that, and
+    how long an opening that nobody waits for may take to stop, in seconds; what takes longer is cancelled,
+    and then left behind. *watch* is entered around synchronous calls into factories, which hold everything
+    up. Methods belong to the event loop.
     """
 
     def __init__(
@@ -40,7 +45,11 @@ class ServiceHost:
         *,
         supplied: Mapping[str, object] | None = None,
         report: Callable[[ServiceError], None] | None = None,
+        cleanup: float = CLEANUP,
+        watch: Watch = unwatched,
     ) -> None:
+        self.watch = watch
+        self._cleanup = cleanup
         self.graph = graph
         self._supplied = dict(supplied or {})
         self._report = report or _log
@@ -60,13 +69,22 @@ class ServiceHost:
     ) -> None:
         try:
             for hosted in reversed(self._order.copy()):
-                trouble = await hosted.close()
-                if trouble is not None:
-                    self._report(_not_closed(hosted.node, trouble))
+                await self._close(hosted)
         finally:
             self._requests.close()
             self._tasks.cancel_scope.cancel()
             await self._tasks.__aexit__(None, None, None)
+
+    async def _close(self, hosted: HostedService) -> None:
+        trouble: BaseException | None = None
+        with anyio.move_on_after(self._cleanup) as limit:
+            trouble = await hosted.close()
+        if limit.cancelled_caught:
+            if hosted.released:  # one that was not open yet is reported when it has ended
+                self._report(_not_in_time(hosted.node, "close", self._cleanup))
+            await hosted.wait()
+        elif trouble is not None:
+            self._report(_not_closed(hosted.node, trouble))
 
     def run_scope(self, job: JobSpec, *, log: object = NOTHING) -> RunScope:
         """The services of one attempt of *job*; *log* is its logger. Nothing is opened yet."""
@@ -76,9 +94,12 @@ class ServiceHost:
         """A service of scope ``scheduler``, by name or type, outside of any run. Raises ServiceError."""
         return await self.value(self.graph.find(wanted))
 
-    async def ping(self, name: str) -> None:
-        """Ask the service *name* whether it is well, opening it if need be. Raises ServiceError if not."""
-        node = self.graph.find(name)
+    async def ping(self, name: str, extension: str | None = None) -> None:
+        """Ask the service *name* whether it is well, opening it if need be. Raises ServiceError if not.
+
+        With *extension*, the one that its jobs get.
+        """
+        node = self.graph.find(name, extension)
         service = await self.value(node)
         if node.spec.ping is None:
             return
@@ -86,7 +107,7 @@ class ServiceHost:
             answer = node.spec.ping(service)
             if hasattr(answer, "__await__"):
                 await answer
-        except Exception as error:  # a ping raises whatever its library does
+        except (Exception, SystemExit, BaseExceptionGroup) as error:  # it raises whatever its library does
             path, line = node.spec.place
             raise ServiceError(
                 f"service `{name}` is not well: {described(error)}",
@@ -110,15 +131,23 @@ class ServiceHost:
                 help="ask for it in a job",
             )
         hosted = self._open.get(node)
-        if hosted is None or hosted.given_up:
-            hosted = self._open[node] = HostedService(node, self._values_for, self._ended)
+        if hosted is None or not hosted.usable:
+            hosted = self._open[node] = HostedService(
+                node, self._values_for, self._ended, patience=self._cleanup, watch=self.watch
+            )
             # The task that starts it has no context of a run, which it would keep for ever.
             self._requests.send_nowait(hosted)
         return await hosted.value()
 
-    def start_soon(self, hosted: HostedService) -> None:
-        """Start a task that holds a service of a run, in the context of whoever asks."""
+    def start_for_run(self, node: ServiceNode, values: dict[str, Any]) -> HostedService:
+        """A service of a run and the task that holds it, in the context of whoever asks."""
+
+        async def known(_: HostedService) -> dict[str, Any]:
+            return values
+
+        hosted = HostedService(node, known, lambda _, __: None, patience=self._cleanup, watch=self.watch)
         self._tasks.start_soon(hosted.hold, name=f"service {hosted.node.spec.name}")
+        return hosted
 
     def _supplied_value(self, node: ServiceNode) -> Any:
         try:
@@ -150,6 +179,8 @@ class ServiceHost:
             del self._open[hosted.node]
         if hosted in self._order:
             self._order.remove(hosted)
+        if hosted.left_behind and not hosted.released:
+            self._report(_not_in_time(hosted.node, "stop opening", self._cleanup))
         if unexpected is None:
             return
         self._report(_ended_by_itself(hosted.node, unexpected))
@@ -244,7 +275,7 @@ class RunScope:
         return self._values[node]
 
     async def _enter(self, node: ServiceNode, values: dict[str, Any]) -> Any:
-        service = OpenService(node, values)
+        service = OpenService(node, values, self._host.watch)
         try:
             value = await service.enter()
         except anyio.get_cancelled_exc_class():
@@ -255,11 +286,7 @@ class RunScope:
         return value
 
     async def _enter_elsewhere(self, node: ServiceNode, values: dict[str, Any]) -> Any:
-        async def known(_: HostedService) -> dict[str, Any]:
-            return values
-
-        hosted = HostedService(node, known, lambda _, __: None)
-        self._host.start_soon(hosted)
+        hosted = self._host.start_for_run(node, values)
         value = await hosted.value()
         if self._closed:
             await hosted.close()
@@ -284,6 +311,17 @@ async def _left(service: OpenService | HostedService, error: BaseException | Non
 
 def _not_closed(node: ServiceNode, error: BaseException) -> ServiceError:
     return _trouble(node, "could not be closed", error)
+
+
+def _not_in_time(node: ServiceNode, what: str, seconds: float) -> ServiceError:
+    path, line = node.spec.place
+    return ServiceError(
+        f"service `{node.spec.name}` did not {what} in time: it had {seconds:g} s, and is left behind",
+        code="JK410",
+        path=path,
+        line=line,
+        help="look at what its factory waits for there, and limit that: `with anyio.move_on_after(2):`",
+    )
 
 
 def _ended_by_itself(node: ServiceNode, error: BaseException) -> ServiceError:

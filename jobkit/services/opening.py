@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import (
     AbstractAsyncContextManager,
     AbstractContextManager,
     asynccontextmanager,
     contextmanager,
+    nullcontext,
 )
 from typing import Any
 
@@ -17,9 +18,17 @@ from jobkit.sanitising import safe_text
 from jobkit.services.graph import ServiceNode
 from jobkit.services.specs import ServiceSpec
 
+#: Something to enter around a synchronous call into a factory; what is given says what is called.
+Watch = Callable[[Callable[[], str]], AbstractContextManager[None]]
+
+
+def unwatched(words: Callable[[], str]) -> AbstractContextManager[None]:
+    """What watches nothing."""
+    return nullcontext()
+
 
 def manager_for(
-    node: ServiceNode, values: dict[str, Any]
+    node: ServiceNode, values: dict[str, Any], watch: Watch
 ) -> AbstractAsyncContextManager[Any] | AbstractContextManager[Any]:
     """The context manager that opens *node* on entry and closes it on exit; *values* are its services."""
     factory = node.spec.factory
@@ -36,32 +45,37 @@ def manager_for(
     if node.spec.is_manager:
         manager: AbstractAsyncContextManager[Any] = factory(*placed, **named)
         return manager
-    return _called(node.spec, placed, named)
+    return _called(node.spec, placed, named, watch)
 
 
 @asynccontextmanager
-async def _called(spec: ServiceSpec, placed: list[Any], named: dict[str, Any]) -> AsyncIterator[Any]:
+async def _called(
+    spec: ServiceSpec, placed: list[Any], named: dict[str, Any], watch: Watch
+) -> AsyncIterator[Any]:
     """A service that only opens: there is nothing to close."""
-    value = spec.factory(*placed, **named)
+    with watch(lambda: _words(spec, "opening")):
+        value = spec.factory(*placed, **named)
     yield await value if inspect.isawaitable(value) else value
 
 
 class OpenService:
     """One entered service, to be left in the task that entered it."""
 
-    def __init__(self, node: ServiceNode, values: dict[str, Any]) -> None:
+    def __init__(self, node: ServiceNode, values: dict[str, Any], watch: Watch = unwatched) -> None:
         self.node = node
         self.value: Any = None
+        self._watch = watch
         self._values = values
         self._manager: Any = None
 
     async def enter(self) -> Any:
         """Open it and give the service. Raises what the factory raises."""
-        manager = manager_for(self.node, self._values)
+        manager = manager_for(self.node, self._values, self._watch)
         if hasattr(manager, "__aenter__"):
             self.value = await manager.__aenter__()
         else:
-            self.value = manager.__enter__()
+            with self._watch(lambda: _words(self.node.spec, "opening")):
+                self.value = manager.__enter__()
         self._manager = manager
         return self.value
 
@@ -77,10 +91,16 @@ class OpenService:
             if hasattr(manager, "__aexit__"):
                 await manager.__aexit__(*details)
             else:
-                manager.__exit__(*details)
+                with self._watch(lambda: _words(self.node.spec, "closing")):
+                    manager.__exit__(*details)
         except BaseException as raised:  # whatever closing raises belongs to the record of the run
             return None if error is not None and _repeats(raised, error) else raised
         return None
+
+
+def _words(spec: ServiceSpec, what: str) -> str:
+    path, line = spec.place
+    return f"{what} service `{spec.name}`" + (f" ({path}:{line})" if path is not None else "")
 
 
 def _repeats(raised: BaseException, error: BaseException) -> bool:

@@ -42,13 +42,45 @@ def missing(request: ServiceRequest, view: Sequence[Provider], chain: tuple[Aske
     wanted = (
         request.marker.name if request.marker is not None else request.parameter or request.annotation_text
     )
-    names = {item.name: item for item in view}
-    near = difflib.get_close_matches(wanted, names, n=1)
+    near = difflib.get_close_matches(wanted, [item.name for item in view], n=1)
     hints = [f"did you mean `{near[0]}`?"] if near else []
     if not request.annotation_text and request.marker is None and chain:
-        hints.append(f"if `{request.parameter}` is meant to be a job parameter, put `*` before it")
+        hints.append(_meant_otherwise(request, chain[-1]))
+    hints += _by_type(request, view)
     hints.append(f"available: {_listed(view)}")
     return _error(ServiceNotFound, "JK402", f"{_asks(request, chain)}, and nothing provides it", chain, hints)
+
+
+def _meant_otherwise(request: ServiceRequest, asker: Asker) -> str:
+    """What a parameter without a type may be, if not a service."""
+    if asker.identity is None:
+        return f"if `{request.parameter}` is meant to be a job parameter, put `*` before it"
+    return (
+        f"a factory's parameters are services; if `{request.parameter}` is a setting, give it a default, "
+        "or read it from `config` or from the plugin's table"
+    )
+
+
+def _by_type(request: ServiceRequest, view: Sequence[Provider]) -> list[str]:
+    """What helps somebody who asks for a type that nothing provides."""
+    wanted = request.annotation
+    if request.marker is not None or not isinstance(wanted, type):
+        return []
+    name = text_of_annotation(wanted)
+    for item in view:
+        for known in item.spec.types:
+            if not isinstance(known, type) or not (wanted in known.__mro__ or known in wanted.__mro__):
+                continue
+            return [_by_another_type(name, item, known, wanted in known.__mro__)]
+    return [f"`jobkit new service hooks/NAME.py` writes what provides one: its factory returns `{name}`"]
+
+
+def _by_another_type(wanted: str, found: Provider, known: type, below: bool) -> str:
+    kind = text_of_annotation(known)
+    line = f"a `{wanted}`" if below else f"of which `{wanted}` is a subclass"
+    ways = [f"ask for `{kind}`", f'for `Annotated[{wanted}, Service("{found.name}")]`']
+    ways += [f"or give its ServiceSpec provides={wanted}"] if below else []
+    return f"types are compared exactly: service `{found.name}` provides `{kind}`, {line}; {', '.join(ways)}"
 
 
 def ambiguous(request: ServiceRequest, found: Sequence[Provider], chain: tuple[Asker, ...]) -> ServiceError:
@@ -68,13 +100,18 @@ def cycle(chain: tuple[Asker, ...]) -> ServiceError:
     """A service needs itself, directly or through others."""
     last = chain[-1]
     first = next(index for index, link in enumerate(chain) if link.identity is last.identity)
-    names = " → ".join(link.text.removeprefix("service ") for link in chain[first:])
+    circle = [*chain[first:-1]]
+    # The same words wherever one enters it, so that it is told once.
+    start = min(range(len(circle)), key=lambda index: circle[index].text)
+    circle = [*circle[start:], *circle[:start]]
+    names = " → ".join(link.text.removeprefix("service ") for link in (*circle, circle[0]))
     return _error(
         ServiceError,
         "JK404",
         f"services need each other in a circle: {names}",
         chain,
         ["take one of the parameters out, or make a third service of what both need"],
+        place=circle[0],
     )
 
 
@@ -134,10 +171,18 @@ def _listed(view: Sequence[Provider]) -> str:
     return ", ".join(shown) + (f" and {rest} more" if rest > 0 else "") if shown else "nothing"
 
 
-def _error(kind: type[E], code: str, message: str, chain: tuple[Asker, ...], hints: list[str]) -> E:
+def _error(
+    kind: type[E],
+    code: str,
+    message: str,
+    chain: tuple[Asker, ...],
+    hints: list[str],
+    place: Asker | None = None,
+) -> E:
     if len(chain) > 1:
         hints = [*hints, "asked for by: " + " → ".join(map(str, chain))]
-    place = chain[0] if chain else None
+    # The parameter that cannot be had is that of the last who asks.
+    place = place or (chain[-1] if chain else None)
     return kind(
         message,
         code=code,

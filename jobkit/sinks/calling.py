@@ -16,6 +16,7 @@ from anyio.from_thread import BlockingPortal
 
 from jobkit.exceptions import PluginError
 from jobkit.severable import Severable, Severed
+from jobkit.sinks.timing import SinkTime
 
 if TYPE_CHECKING:
     from jobkit.sinks.checking import CheckedSink
@@ -28,6 +29,8 @@ class Ended:
     value: Any = None
     error: BaseException | None = None
     returned: bool = False
+    #: It had not ended when its time was over, whatever it has made of that.
+    late: bool = False
     #: Of a call in a thread: set there.
     done: bool = False
     over: anyio.Event = field(default_factory=anyio.Event)
@@ -37,13 +40,16 @@ class Calls:
     """The calls into one sink. Belongs to the event loop.
 
     *portal* carries the news that a thread is done; *grace* is how long a call that was told to stop may
-    clean up, in seconds, before it is cut off and left behind.
+    clean up, in seconds, before it is cut off and left behind; *clock* is what its time is told by.
     """
 
-    def __init__(self, sink: CheckedSink, portal: BlockingPortal, grace: float) -> None:
+    def __init__(
+        self, sink: CheckedSink, portal: BlockingPortal, grace: float, clock: SinkTime | None = None
+    ) -> None:
         self._sink = sink
         self._portal = portal
         self._grace = grace
+        self._clock = clock or SinkTime(sink)
         self._in_progress: Ended | None = None
 
     @property
@@ -54,6 +60,7 @@ class Calls:
     async def make(self, member: str, *arguments: Any, seconds: float) -> Ended:
         """Call that member and wait, *seconds* at most; a longer call ends with a PluginError.
 
+        That is so whatever it returns or raises then: one that swallows its cancellation has not succeeded.
         Raises nothing but the cancellation of whoever waits, and KeyboardInterrupt.
         """
         function = getattr(self._sink, member)
@@ -63,9 +70,11 @@ class Calls:
             return Ended(error=self._too_long(f"an earlier call of {member} has not returned yet"))
         else:
             call = partial(self._in_thread, function, arguments)
-        ended = await limited(call, seconds, self._grace)
-        if not ended.returned and ended.error is None:
-            ended.error = self._too_long(f"{member} took longer than {seconds:.3g} s")
+        ended = await limited(call, seconds, self._grace, self._clock, member)
+        if ended.late or (not ended.returned and ended.error is None):
+            error = self._too_long(f"{member} took longer than {seconds:.3g} s")
+            error.__cause__ = ended.error
+            return Ended(error=error, late=True)
         return ended
 
     def _too_long(self, what: str) -> PluginError:
@@ -113,16 +122,17 @@ def _work(
         return
 
 
-async def limited(call: Callable[[], Awaitable[Any]], seconds: float, grace: float) -> Ended:
+async def limited(
+    call: Callable[[], Awaitable[Any]], seconds: float, grace: float, clock: SinkTime, what: str
+) -> Ended:
     """Await *call* in a task of its own, *seconds* at most, then tell it to stop, then cut it off."""
     ended = Ended()
-    severable = Severable(_contained(call, ended))
+    severable = Severable(clock.stepping(_contained(call, ended), what))
     try:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(until_severed, severable, ended.over)
             try:
-                with anyio.move_on_after(seconds):
-                    await ended.over.wait()
+                ended.late = not await clock.wait(ended.over, seconds)
             finally:
                 if not ended.over.is_set():
                     tasks.cancel_scope.cancel()

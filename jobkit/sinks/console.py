@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Annotated, Any, Final
-
-import msgspec
+from typing import TYPE_CHECKING, Any, Final
 
 from jobkit.markers import hookimpl
 
@@ -14,16 +12,11 @@ if TYPE_CHECKING:
     from jobkit.config import Config
     from jobkit.plugins.parser import Parser
     from jobkit.records import RunRecord
+    from jobkit.sinks.settings import ConsoleSettings
 
 NAME: Final = "console"
 
 _LONGEST = 200
-
-
-class ConsoleSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """One line on standard error for each finished run."""
-
-    enabled: Annotated[bool, msgspec.Meta(description="whether it is written")] = False
 
 
 class ConsolePlugin:
@@ -31,10 +24,12 @@ class ConsolePlugin:
 
     @hookimpl
     def jobkit_addoption(self, parser: Parser) -> None:
-        parser.table(ConsoleSettings)
+        parser.lazy_table("jobkit.sinks.settings:ConsoleSettings")
 
     @hookimpl
     def jobkit_result_sinks(self, config: Config) -> Iterable[Any]:
+        if config.table_setting("plugins", NAME) is None:
+            return []
         settings: ConsoleSettings = config.plugin(NAME)
         return [ConsoleSink()] if settings.enabled else []
 

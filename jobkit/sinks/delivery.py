@@ -18,6 +18,7 @@ from jobkit.sinks.backoff import Pace
 from jobkit.sinks.checking import checked_sinks
 from jobkit.sinks.local import LocalFeed
 from jobkit.sinks.report import DeliveryReport
+from jobkit.sinks.timing import LoopTime
 from jobkit.sinks.wording import described
 from jobkit.sinks.worker import OutboxWorker, Surroundings, Turn
 from jobkit.stores.outbox import SinkRegistration, SinkState
@@ -25,6 +26,7 @@ from jobkit.stores.outbox import SinkRegistration, SinkState
 if TYPE_CHECKING:
     from jobkit.clock import Clock
     from jobkit.plugins.provided import Provided
+    from jobkit.plugins.watchdog import Watchdog
     from jobkit.records import RunRecord
     from jobkit.sinks.checking import Reports
     from jobkit.stores.base import Store
@@ -39,7 +41,8 @@ class Delivery:
     Entering registers the sinks with *store*, which then keeps every finished run for each of them until
     it is delivered; local sinks get what :meth:`finished` is called with, from memory. Sinks that cannot be
     used are reported to *hooks* and left out. Whatever a sink does delays it alone. *secrets* are masked
-    in the errors that are kept. All methods belong to the event loop. Entering raises StoreError.
+    in the errors that are kept; *watchdog* names a sink that holds the event loop. All methods belong to
+    the event loop. Entering raises StoreError.
     """
 
     def __init__(
@@ -53,6 +56,7 @@ class Delivery:
         lease: timedelta = LEASE,
         secrets: Collection[str] = (),
         pace: Pace | None = None,
+        watchdog: Watchdog | None = None,
     ) -> None:
         self._given = tuple(sinks)
         self._clock = clock or SystemClock()
@@ -62,6 +66,7 @@ class Delivery:
         self._lease = lease
         self._secrets = frozenset(secrets)
         self._pace = pace or Pace()
+        self._loop_time = LoopTime(watchdog) if watchdog is not None else LoopTime()
         self._stack = AsyncExitStack()
         self._kept: tuple[SinkRegistration, ...] = ()
         self._feeds: list[LocalFeed] = []
@@ -82,6 +87,7 @@ class Delivery:
                 reports=self._hooks,
                 secrets=self._secrets,
                 portal=portal,
+                loop_time=self._loop_time,
             )
             self._feeds = [LocalFeed(sink, around) for sink in sinks if sink.local]
             self._workers = [OutboxWorker(sink, around) for sink in sinks if not sink.local]

@@ -8,9 +8,7 @@ import stat
 import sys
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final
-
-import msgspec
+from typing import TYPE_CHECKING, Any, Final
 
 from jobkit.exceptions import PluginError
 from jobkit.markers import hookimpl
@@ -19,14 +17,9 @@ if TYPE_CHECKING:
     from jobkit.config import Config
     from jobkit.plugins.parser import Parser
     from jobkit.records import RunRecord
+    from jobkit.sinks.settings import JsonlSettings
 
 NAME: Final = "jsonl"
-
-
-class JsonlSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """A file that a line of JSON is appended to for each finished run."""
-
-    path: Annotated[Path, msgspec.Meta(description="the file, from the project's root on")] | None = None
 
 
 class JsonlPlugin:
@@ -34,10 +27,12 @@ class JsonlPlugin:
 
     @hookimpl
     def jobkit_addoption(self, parser: Parser) -> None:
-        parser.table(JsonlSettings)
+        parser.lazy_table("jobkit.sinks.settings:JsonlSettings")
 
     @hookimpl
     def jobkit_result_sinks(self, config: Config) -> Iterable[Any]:
+        if config.table_setting("plugins", NAME) is None:
+            return []
         settings: JsonlSettings = config.plugin(NAME)
         return [] if settings.path is None else [JsonlSink(config.root / settings.path)]
 

@@ -13,6 +13,7 @@ from jobkit.logs import get_logger
 from jobkit.sinks.calling import Calls
 from jobkit.sinks.giving import Giver
 from jobkit.sinks.session import Session
+from jobkit.sinks.timing import SinkTime
 from jobkit.sinks.wording import described
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ class LocalFeed:
         self._closing = False
         self._over = anyio.Event()
         self._scope = anyio.CancelScope(shield=True)
+        self._clock = SinkTime(sink, surroundings.loop_time)
 
     def offer(self, run: RunRecord) -> None:
         """Have *run* given to the sink soon; costs nothing, and drops it if far too many wait already."""
@@ -54,8 +56,8 @@ class LocalFeed:
             # Whoever cancels all that goes on here still wants the last runs to be given: see `close`.
             with self._scope:
                 async with anyio.create_task_group() as tasks:
-                    session = Session(self.sink, tasks.start_soon, grace)
-                    calls = Calls(self.sink, self._around.portal, grace)
+                    session = Session(self.sink, tasks.start_soon, grace, self._clock)
+                    calls = Calls(self.sink, self._around.portal, grace, self._clock)
                     giver = Giver(self.sink, calls, session, self._around.reports)
                     try:
                         await self._feed(giver)
@@ -68,8 +70,7 @@ class LocalFeed:
         """Give what waits, within the sink's timeout, and close it; what is left then is logged."""
         self._closing = True
         self._woken.set()
-        with anyio.move_on_after(self.sink.timeout, shield=True):
-            await self._over.wait()
+        await self._clock.wait(self._over, self.sink.timeout, shield=True)
         self._scope.cancel()
         with anyio.CancelScope(shield=True):
             await self._over.wait()

@@ -13,6 +13,7 @@ from collections.abc import AsyncGenerator, Collection
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 
 import anyio
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from jobkit.sinks.checking import CheckedSink
     from jobkit.sinks.giving import Giver
     from jobkit.sinks.settling import Settlement
+    from jobkit.sinks.timing import SinkTime
     from jobkit.stores.base import Store
     from jobkit.stores.outbox import DeathReason, OutboxEntry
 
@@ -77,14 +79,15 @@ class Parts:
     settlement: Settlement
     backoff: Backoff
     secrets: Collection[str]
+    clock: SinkTime
     memory: Memory = field(default_factory=Memory)
 
 
 class Round:
     """One round; make a new one for the next. *now* is the store's clock, at this moment.
 
-    An *eager* round tries whatever waits, suspended or not, and begins no further attempt once the
-    sink's timeout has passed.
+    An *eager* round tries whatever waits – of a suspended sink one run, and the rest if it is taken – and
+    begins no further attempt once the sink's timeout has passed.
     """
 
     def __init__(self, parts: Parts, now: datetime, *, eager: bool = False) -> None:
@@ -93,6 +96,7 @@ class Round:
         self._settlement = parts.settlement
         self._memory = parts.memory
         self._began = anyio.current_time()
+        self._began_own = parts.clock.now()
         self._at = now
         self._eager = eager
         self._passed = False
@@ -108,7 +112,7 @@ class Round:
 
         Raises StoreError, and LeaseLost; what the sink took before is settled, or will be.
         """
-        if self._settlement.suspended_until is not None and not self._eager:
+        if self._settlement.suspended_until is not None:
             if not await self._probe():
                 return self._seconds_to(self._later(self._settlement.suspended_until, self._next))
             await self._settlement.flush()
@@ -122,8 +126,9 @@ class Round:
 
     async def _probe(self) -> bool:
         """Whether the suspended sink takes runs again, found out with one run if it is time to."""
-        unanswered = []
-        while (job := await self._candidate()) is not None:
+        unanswered: list[str] = []
+        candidate = partial(self._eager_candidate, unanswered) if self._eager else self._candidate
+        while (job := await candidate()) is not None:
             self._memory.tried(job)
             await self._pass(job)
             if self._contact:
@@ -162,6 +167,21 @@ class Round:
         if not due:
             return None
         return next((job for job in self._memory.probed if job in heads), None)
+
+    async def _eager_candidate(self, unanswered: Collection[str]) -> str | None:
+        """The job to probe with at once: one that was not tried yet, else each in turn.
+
+        Whoever asks may have no memory, and one job's bad run must not hold up the others for ever: what was
+        tried has an error, and the sink's failures, one for each of these attempts, tell whose turn it is.
+        """
+        heads: dict[str, OutboxEntry] = {}
+        async with aclosing(self._entries()) as entries:
+            async for entry in entries:
+                if entry.job not in unanswered:
+                    heads.setdefault(entry.job, entry)
+        new = [job for job, entry in heads.items() if entry.error is None]
+        jobs = new[:1] or list(heads)
+        return jobs[self._settlement.failures % len(jobs)] if jobs else None
 
     # -- one pass -------------------------------------------------------------------------------
 
@@ -370,7 +390,7 @@ class Round:
     def _seconds_left(self) -> float:
         """How long the next call may take; the first of an eager round always has the whole timeout."""
         timeout = self._parts.sink.timeout
-        left = timeout - (anyio.current_time() - self._began)
+        left = timeout - (self._parts.clock.now() - self._began_own)
         return left if self._eager and (self._contact or left <= 0) else timeout
 
     def _words(self, error: BaseException) -> str:

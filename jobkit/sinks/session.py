@@ -15,6 +15,7 @@ import anyio
 from jobkit.exceptions import PluginError
 from jobkit.severable import Severable
 from jobkit.sinks.calling import pass_on, until_severed
+from jobkit.sinks.timing import SinkTime
 
 if TYPE_CHECKING:
     from jobkit.sinks.checking import CheckedSink
@@ -26,8 +27,15 @@ LONGEST_CLOSING = 3.0
 class Session:
     """Opens and closes one sink, again and again; *start* starts a task that outlives every call here."""
 
-    def __init__(self, sink: CheckedSink, start: Callable[..., object], grace: float) -> None:
+    def __init__(
+        self,
+        sink: CheckedSink,
+        start: Callable[..., object],
+        grace: float,
+        clock: SinkTime | None = None,
+    ) -> None:
         self._sink = sink
+        self._clock = clock or SinkTime(sink)
         self._start = start
         self._grace = grace
         self._hold: _Hold | None = None
@@ -36,45 +44,56 @@ class Session:
         """Open it unless it is open; why that failed, else None."""
         if self._sink.manager is None or (self._hold is not None and not self._hold.over.is_set()):
             return None
-        hold = _Hold(self._sink.manager)
+        # Known from the beginning: whoever is cancelled at the moment when it opens still has to close it.
+        hold = self._hold = _Hold(self._sink.manager, self._clock)
         self._start(hold.run, name=self._sink.label)
+        late = False
         try:
-            with anyio.move_on_after(seconds):
-                await hold.settled.wait()
+            late = not await self._clock.wait(hold.settled, seconds)
         finally:
-            if not hold.opened:
-                await hold.end(0, self._grace)
+            if late or not hold.opened:
+                self._hold = None
+                await hold.end(self._closing if hold.opened else 0, self._grace)
+        if late:
+            return self._too_long(seconds, hold.error)
         if hold.opened:
-            self._hold = hold
             return None
-        if hold.error is not None:
-            return hold.error
-        return PluginError(
-            f"sink `{self._sink.name}`: opening it took longer than {seconds:.3g} s",
-            code="JK733",
-            help="look why it takes so long, or give the sink a longer timeout",
-        )
+        return hold.error or self._too_long(seconds, None)
 
     async def close(self) -> BaseException | None:
         """Close it if it is open; what went wrong then. Takes a bounded time, also when cancelled."""
         hold, self._hold = self._hold, None
         if hold is None:
             return None
-        await hold.end(min(self._sink.timeout, LONGEST_CLOSING), self._grace)
+        await hold.end(self._closing, self._grace)
         return hold.error
+
+    @property
+    def _closing(self) -> float:
+        return min(self._sink.timeout, LONGEST_CLOSING)
+
+    def _too_long(self, seconds: float, cause: BaseException | None) -> PluginError:
+        error = PluginError(
+            f"sink `{self._sink.name}`: opening it took longer than {seconds:.3g} s",
+            code="JK733",
+            help="look why it takes so long, or give the sink a longer timeout",
+        )
+        error.__cause__ = cause
+        return error
 
 
 class _Hold:
     """One entering and leaving."""
 
-    def __init__(self, manager: Any) -> None:
+    def __init__(self, manager: Any, clock: SinkTime) -> None:
         self.settled = anyio.Event()
         self.over = anyio.Event()
         self.opened = False
         self.error: BaseException | None = None
         self._release = anyio.Event()
         self._scope = anyio.CancelScope(shield=True)
-        self._severable = Severable(self._contained(manager))
+        self._clock = clock
+        self._severable = Severable(clock.stepping(self._contained(manager)))
 
     async def run(self) -> None:
         """The body of the task; raises nothing but KeyboardInterrupt."""
@@ -92,8 +111,7 @@ class _Hold:
         """Have it left within *seconds*, cancelled after that, and cut off after *grace* more."""
         self._release.set()
         if seconds:
-            with anyio.move_on_after(seconds, shield=True):
-                await self.over.wait()
+            await self._clock.wait(self.over, seconds, shield=True)
         if not self.over.is_set():
             self._scope.cancel()
             with anyio.move_on_after(grace, shield=True):

@@ -19,6 +19,7 @@ from jobkit.sinks.leasing import Leaseholder, LeaseLost
 from jobkit.sinks.round import MOST_IN_A_ROW, Memory, Parts, Round, Tally
 from jobkit.sinks.session import Session
 from jobkit.sinks.settling import Settlement
+from jobkit.sinks.timing import LoopTime, SinkTime
 from jobkit.sinks.wording import described
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ class Surroundings:
     reports: Reports
     secrets: Collection[str]
     portal: BlockingPortal
+    loop_time: LoopTime
 
 
 @dataclass(slots=True)
@@ -68,6 +70,7 @@ class OutboxWorker:
         self._settlement = Settlement(surroundings.store, self._pace.linger)
         self._backoff = Backoff(self._pace, sink.name)
         self._memory = Memory()
+        self._clock = SinkTime(sink, surroundings.loop_time)
         self._woken = anyio.Event()
         self._busy = anyio.Lock()
         self._due: float | None = None
@@ -96,8 +99,8 @@ class OutboxWorker:
     async def _giver(self) -> AsyncIterator[Giver]:
         around = self._around
         async with anyio.create_task_group() as tasks:
-            session = Session(self.sink, tasks.start_soon, self._pace.grace)
-            calls = Calls(self.sink, around.portal, self._pace.grace)
+            session = Session(self.sink, tasks.start_soon, self._pace.grace, self._clock)
+            calls = Calls(self.sink, around.portal, self._pace.grace, self._clock)
             giver = Giver(self.sink, calls, session, around.reports)
             try:
                 yield giver
@@ -189,6 +192,7 @@ class OutboxWorker:
             settlement=self._settlement,
             backoff=self._backoff,
             secrets=self._around.secrets,
+            clock=self._clock,
             memory=self._memory,
         )
 

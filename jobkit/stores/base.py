@@ -41,11 +41,11 @@ from jobkit.records import (
     TickSpan,
 )
 from jobkit.statuses import RunStatus, Trigger
-from jobkit.stores.control import ControlStore
-from jobkit.stores.ledger import LedgerStore, Overlap
-from jobkit.stores.outbox import OutboxStore
+from jobkit.stores.control_store import ControlStore
+from jobkit.stores.ledger_store import LedgerStore, Overlap
+from jobkit.stores.outbox_store import OutboxStore
 from jobkit.stores.queue import QueueStore
-from jobkit.stores.replicas import ReplicaStore
+from jobkit.stores.replica_store import ReplicaStore
 from jobkit.stores.waking import WakingStore
 
 
@@ -194,7 +194,7 @@ class Store(LedgerStore, QueueStore, ControlStore, ReplicaStore, WakingStore, Ou
     """Where runs are kept. See the head of this file for the rules that hold for all methods.
 
     Whatever ends a run (``finish``, or ``settle`` of one that is lost) writes its entries into the
-    outbox in the same transaction; see :mod:`jobkit.stores.outbox`.
+    outbox in the same transaction; see :mod:`jobkit.stores.outbox_store`.
     """
 
     @property

@@ -17,7 +17,8 @@ from jobkit.stores.kept_ledger import KeptLedger
 from jobkit.stores.kept_outbox import KeptOutbox
 from jobkit.stores.kept_service import KeptService
 from jobkit.stores.kept_sleepers import Sleeper
-from jobkit.stores.ledger import JobKey, Overlap, check_overlap
+from jobkit.stores.ledger import JobKey
+from jobkit.stores.ledger_store import Overlap, check_overlap
 from jobkit.stores.plain import clean_text
 
 

@@ -8,13 +8,13 @@ from datetime import datetime, timedelta
 
 from jobkit.records import RunRecord
 from jobkit.stores.outbox import (
-    FORGOTTEN_AFTER,
     DeadLetter,
     OutboxEntry,
     OutboxVerdict,
     SinkLease,
     SinkState,
 )
+from jobkit.stores.outbox_store import FORGOTTEN_AFTER
 from jobkit.stores.values import brief_error, from_micros, to_micros
 
 

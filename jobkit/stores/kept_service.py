@@ -8,14 +8,8 @@ from datetime import datetime
 from jobkit.stores import values
 from jobkit.stores.control import Pause
 from jobkit.stores.plain import clean_text
-from jobkit.stores.replicas import (
-    MISSED_HEARTBEATS,
-    Event,
-    EventQuery,
-    EventRecord,
-    Replica,
-    ReplicaState,
-)
+from jobkit.stores.replica_store import MISSED_HEARTBEATS
+from jobkit.stores.replicas import Event, EventQuery, EventRecord, Replica, ReplicaState
 
 
 @dataclass(slots=True)

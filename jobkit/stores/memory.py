@@ -39,7 +39,7 @@ from jobkit.stores.kept import (
     selected,
     terms_of,
 )
-from jobkit.stores.ledger import Overlap
+from jobkit.stores.ledger_store import Overlap
 from jobkit.stores.memory_ledger import MemoryLedger
 from jobkit.stores.memory_outbox import MemoryOutbox
 from jobkit.stores.memory_queue import MemoryQueue

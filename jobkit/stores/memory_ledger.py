@@ -11,17 +11,8 @@ from jobkit.records import RunRecord
 from jobkit.stores import values
 from jobkit.stores.kept import Held, Terms, given, queued, terms_of
 from jobkit.stores.kept_ledger import KeptState, clean_key, clean_span, newest_span, span_selected
-from jobkit.stores.ledger import (
-    EARLIEST,
-    Claim,
-    Claimed,
-    JobKey,
-    JobRegistration,
-    JobState,
-    Span,
-    SpanPage,
-    SpanQuery,
-)
+from jobkit.stores.ledger import Claim, Claimed, JobKey, JobRegistration, JobState, Span, SpanPage, SpanQuery
+from jobkit.stores.ledger_store import EARLIEST
 from jobkit.stores.memory_rules import Rules
 from jobkit.stores.overlaps import judge
 from jobkit.stores.paging import read_position, write_position

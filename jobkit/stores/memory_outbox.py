@@ -16,8 +16,8 @@ from jobkit.stores.outbox import (
     SinkLease,
     SinkRegistration,
     SinkState,
-    check_limit,
 )
+from jobkit.stores.outbox_store import check_limit
 from jobkit.stores.plain import clean_text
 
 

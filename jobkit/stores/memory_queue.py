@@ -11,7 +11,7 @@ from jobkit.stores import values
 from jobkit.stores.base import Lease, Outcome
 from jobkit.stores.control import CancelRequest
 from jobkit.stores.kept import Held, end_run, given
-from jobkit.stores.ledger import check_page
+from jobkit.stores.ledger_store import check_page
 from jobkit.stores.memory_rules import Rules
 from jobkit.stores.plain import clean_text
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from jobkit.stores import values
-from jobkit.stores.control import Pause
+from jobkit.stores.control import Pause, paused_event
 from jobkit.stores.kept_service import (
     KeptReplica,
     clean_event,
@@ -40,7 +40,7 @@ class MemoryService(Rules):
             service.last_pause += 1
             pause = Pause(service.last_pause, job, at, until, by, reason)
             service.pauses[pause.id] = pause
-            service.add_event(values.paused_event(pause))
+            service.add_event(paused_event(pause))
             self._wake_others()
             return pause
 

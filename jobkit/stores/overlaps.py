@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from jobkit.stores.ledger import Overlap
+from jobkit.stores.ledger_store import Overlap
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from jobkit.config import Config
     from jobkit.stores.base import Store
 
+
 class StoresPlugin:
     """Opens run stores in memory and in SQLite files."""
 

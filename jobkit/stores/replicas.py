@@ -1,6 +1,6 @@
-"""What a run store promises about who serves it, and about what happened to the schedule.
+"""Who serves a store, and what happened to the schedule.
 
-Part of :class:`jobkit.stores.base.Store`; the rules at the head of :mod:`jobkit.stores.base` hold here too.
+:mod:`jobkit.stores.replica_store` says what a store does with it.
 """
 
 from __future__ import annotations
@@ -8,13 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, Final, Literal, Protocol, get_args
+from typing import Any, Final, Literal, get_args
 
 from jobkit.processes import ProcessIdentity
-from jobkit.stores.ledger import check_page
-
-MISSED_HEARTBEATS: Final = 3
-"""A replica that has missed so many is not live any more."""
+from jobkit.stores.ledger_store import check_page
 
 ReplicaKind = Literal["scheduler", "worker"]
 
@@ -48,7 +45,7 @@ class Replica:
 @dataclass(frozen=True, slots=True)
 class ReplicaState:
     """How a replica stands. *live*, by the store's clock: not deregistered, and its last heartbeat is less
-    than :data:`MISSED_HEARTBEATS` intervals ago. Whether its process is found dead is for the caller."""
+    than three intervals ago. Whether its process is found dead is for the caller."""
 
     replica: Replica
     registered_at: datetime
@@ -102,32 +99,3 @@ class EventPage:
 
     events: tuple[EventRecord, ...]
     next: str | None
-
-
-class ReplicaStore(Protocol):
-    """The part of a store that knows who serves it."""
-
-    async def register_replica(self, replica: Replica) -> None:
-        """Take part, from now on; again under the same id to say what has changed, which counts as a
-        heartbeat. One that was deregistered is registered again."""
-        ...
-
-    async def heartbeat(self, replica_id: str) -> bool:
-        """Say that a replica is there. False if it is not registered: deregistered, or pruned."""
-        ...
-
-    async def deregister(self, replica_id: str) -> bool:
-        """Take no further part. True for the one call that ended it, so that one process says so."""
-        ...
-
-    async def replicas(self) -> list[ReplicaState]:
-        """Those that are registered, and were until they were pruned, in the order of registration."""
-        ...
-
-    async def add_events(self, events: Sequence[Event]) -> None:
-        """Keep *events*, in their order, in one step."""
-        ...
-
-    async def events(self, query: EventQuery) -> EventPage:
-        """The events that *query* selects, newest first."""
-        ...

@@ -15,14 +15,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from jobkit.processes import ProcessIdentity
-from jobkit.records import Progress, RunFailure, format_instant
+from jobkit.records import Progress, RunFailure
 from jobkit.sanitising import shorten
 from jobkit.statuses import RunStatus
 from jobkit.stores.base import Lease, Outcome
-from jobkit.stores.control import Pause
-from jobkit.stores.outbox import ERROR_LIMIT, FORGOTTEN_AFTER
+from jobkit.stores.outbox_store import ERROR_LIMIT, FORGOTTEN_AFTER
 from jobkit.stores.plain import clean_text, dump, plain
-from jobkit.stores.replicas import Event
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
@@ -228,9 +226,3 @@ def superseded_message(number: int | None) -> str:
 def cancelled_message(by: str, reason: str | None) -> str:
     """Why a run that was waiting has ended."""
     return clean_text(f"cancelled by {by}: {reason}" if reason else f"cancelled by {by}")
-
-
-def paused_event(pause: Pause) -> Event:
-    """What is written down of a pause, for whoever asks later why nothing ran."""
-    data = {"until": None if pause.until is None else format_instant(pause.until), "reason": pause.reason}
-    return Event("job.paused", pause.since, pause.job, pause.by, data)

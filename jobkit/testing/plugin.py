@@ -3,11 +3,14 @@
 ``jobkit_run(name_or_function, parameters={...})`` executes one run in a store in memory and returns its
 :class:`~jobkit.RunRecord`. Test modules below a project may import its job files by their names
 (``from jobkit_ext.web.jobs.cleanup import ...``). A test run without jobkit projects pays nothing.
+
+``jobkit_project`` is for plugins: a project in a temporary folder, see
+:class:`~jobkit.testing.trial.JobkitProject`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -16,6 +19,7 @@ import pytest
 
 if TYPE_CHECKING:
     from jobkit.records import RunRecord
+    from jobkit.testing.trial import JobkitProject
 
 
 class JobkitRun(Protocol):
@@ -54,6 +58,20 @@ def jobkit_run(request: pytest.FixtureRequest) -> JobkitRun:
     from jobkit.testing.running import TestRunner
 
     return TestRunner(request.path.parent)
+
+
+@pytest.fixture
+def jobkit_project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[JobkitProject]:
+    """A project in a temporary folder of its own: write files, register plugins, run jobs, look at calls."""
+    import os
+
+    from jobkit.testing.trial import JobkitProject
+
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [*os.environ]:
+            if name.startswith("JOBKIT_") and not name.startswith("JOBKIT_TEST_"):
+                patch.delenv(name)
+        yield JobkitProject(tmp_path_factory.mktemp("project"))
 
 
 def pytest_unconfigure() -> None:

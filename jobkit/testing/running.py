@@ -44,8 +44,8 @@ class TestRunner:
         timeout: timedelta | str | float | None = None,
     ) -> RunRecord:
         project = projects.project_of(self._folder)
-        with _explained():
-            spec = _find(project, job)
+        with explained():
+            spec = find(project, job)
         jobs: Mapping[str, JobSpec] = {spec.name: spec}
         if project is not None:
             jobs = project.jobs_with(services) if services else project.jobs
@@ -66,12 +66,12 @@ class TestRunner:
             ):
                 return await runner.run(spec, parameters, enforce=enforce, timeout=timeout)
 
-        with _explained():
-            return _from_here(run)
+        with explained():
+            return from_here(run)
 
 
 @contextmanager
-def _explained() -> Iterator[None]:
+def explained() -> Iterator[None]:
     """Code and help of an error of jobkit as a note: a test's report shows those, and no attributes."""
     try:
         yield
@@ -80,7 +80,7 @@ def _explained() -> Iterator[None]:
         raise
 
 
-def _find(project: Project | None, job: str | Callable[..., Any] | type) -> JobSpec:
+def find(project: Project | None, job: str | Callable[..., Any] | type) -> JobSpec:
     """The job of that name or target in *project*; a function that is no job of it becomes one."""
     if isinstance(job, str):
         if project is None:
@@ -137,7 +137,7 @@ def _plain_config(folder: Path) -> Config:
     )
 
 
-def _from_here(call: Callable[[], Awaitable[T]]) -> T:
+def from_here(call: Callable[[], Awaitable[T]]) -> T:
     """What *call* gives, in an event loop of its own: in this thread, or beside one that runs in it."""
     if not _loop_runs_here():
         return anyio.run(call)

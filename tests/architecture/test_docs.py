@@ -83,7 +83,7 @@ def test_the_navigation_names_every_page(root: Path, tree: list[Path]) -> None:
     assert sorted(listed) == sorted(set(pages) - {Path("index.md")})
 
 
-@pytest.mark.parametrize("script", ["errors", "configuration", "commands"])
+@pytest.mark.parametrize("script", ["errors", "configuration", "commands", "hooks"])
 def test_generated_pages_are_current(script: str, root: Path) -> None:
     """What the scripts in docs/ write says what the code, and the pages of the codes, say."""
     command = [sys.executable, f"docs/{script}.py", "--check"]

@@ -32,7 +32,7 @@ class FixedClock(SystemClock):
         await super().sleep_until(datetime.now(UTC) + timedelta(milliseconds=1))
 
 
-_PATHS = [str(Path(__file__).parents[2]), *filter(None, [os.environ.get("PYTHONPATH")])]
+_CHECKOUT = str(Path(__file__).parents[2])
 _WITHOUT_PRIVILEGES = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"]
 
 
@@ -111,7 +111,8 @@ class CommandLine:
 
     def environ(self, **more: str) -> dict[str, str]:
         """The variables of such a program: jobkit is found where these tests found it."""
-        return {**os.environ, "PYTHONPATH": os.pathsep.join(_PATHS), **more}
+        paths = [_CHECKOUT, *filter(None, [os.environ.get("PYTHONPATH")])]
+        return {**os.environ, "PYTHONPATH": os.pathsep.join(paths), **more}
 
     def file(self, path: str, text: str) -> Path:
         """Write a file of the project."""

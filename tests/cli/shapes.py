@@ -263,6 +263,41 @@ class Store(Shape):
     applied: list[str]
     pending: list[str]
     details: dict[str, Any]
+    sinks: list[SinkState]
+
+
+class SinkState(Shape):
+    name: str
+    waiting: int
+    oldest: Instant | None
+    dead: int
+    failures: int
+    suspended_until: Instant | None
+    error: str | None
+    delivered_at: Instant | None
+    seen_at: Instant
+    max_age: str
+    owner: str | None
+
+
+class DeadLetter(Shape):
+    id: int
+    sink: str
+    run_id: str
+    number: int
+    job: str
+    added_at: Instant
+    died_at: Instant
+    failures: int
+    reason: Literal["failures", "rejected", "max_age"]
+    error: str | None
+
+
+class DeadLetters(Shape):
+    letters: list[DeadLetter]
+    more: bool
+    replayed: int | None
+    dropped: int | None
 
 
 class Page(Shape):
@@ -350,6 +385,21 @@ class JobScaffold(Scaffold):
     job: str
 
 
+class ServiceScaffold(Scaffold):
+    service: str
+    plugin: str
+
+
+class SinkScaffold(Scaffold):
+    sink: str
+    plugin: str
+
+
+class PluginScaffold(Scaffold):
+    plugin: str
+    distribution: str
+
+
 class Plugin(Shape):
     name: str
     version: str | None
@@ -399,8 +449,12 @@ _DATA: dict[str, Any] = {
     "stats": list[Statistics],
     "db.prune": Pruned | None,
     "db.export": Exported | None,
+    "db.dead-letters": DeadLetters | None,
     "init": Scaffold | None,
     "new.job": JobScaffold | None,
+    "new.service": ServiceScaffold | None,
+    "new.sink": SinkScaffold | None,
+    "new.plugin": PluginScaffold | None,
     "list": list[Job],
     "show": FullJob | None,
     "check": Check | None,

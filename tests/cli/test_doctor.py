@@ -36,8 +36,8 @@ def test_a_sound_project(sound_shop: CommandLine) -> None:
     assert everything(sound_shop.root) == before
     answer = checked(ended)
     assert {each.check for each in answer.data} == {
-        "python", "packages", "zone data", "terminal", "pytest", "configuration", "permissions", "jobs",
-        "store", "clock",
+        "python", "packages", "zone data", "terminal", "pytest", "configuration", "permissions", "plugins",
+        "jobs", "store", "clock",
     }  # fmt: skip
     assert not [each for each in answer.data if each.status == "fail"]
     [jobs] = findings(ended, "jobs", "ok")

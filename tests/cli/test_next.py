@@ -152,3 +152,33 @@ def test_as_a_program_of_its_own(anywhere: CommandLine) -> None:
     ended = anywhere.process("next", "--schedule", "0 3 * * *")
     assert ended.code == 4
     assert "seconds come first" in ended.err
+
+
+KIND = """\
+from datetime import timedelta
+
+from jobkit import hookimpl
+from jobkit.schedules.base import ScheduleKind
+from jobkit.schedules import parse_schedule
+
+
+def parse(text, timezone, name):
+    return parse_schedule("0 0 9 * * MON-FRI", timezone=timezone)
+
+
+@hookimpl
+def jobkit_schedule_kinds(config):
+    return [ScheduleKind("office", parse, "when the office opens: office")]
+"""
+
+
+def test_kinds_of_plugins_are_known_in_a_project(cli: CommandLine, anywhere: CommandLine) -> None:
+    """Elsewhere, and without the plugin, they are refused as any other text."""
+    cli.file("hooks/office.py", KIND)
+    ended = cli("next", "--schedule", "office", "-n", "2", "--json")
+    assert [fire.at for fire in checked(ended).data] == ["2026-11-23T09:00:00Z", "2026-11-24T09:00:00Z"]
+    assert cli("next", "--schedule", "office", "--plugin", "no:office").code != 0
+    assert anywhere("next", "--schedule", "office").code != 0
+    cli.file("jobkit.toml", "not [ toml")
+    ended = cli("next", "--schedule", "office")
+    assert "office" in ended.err

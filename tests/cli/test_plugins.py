@@ -190,6 +190,7 @@ def test_an_unknown_hook_is_answered_with_the_closest(anywhere: CommandLine) -> 
     """And the exit code of a mistake."""
     ended = anywhere("hooks", "run_finshed")
     assert ended.code == 4
+    assert "error[JK750]" in ended.err
     assert "did you mean jobkit_run_finished?" in ended.err
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -56,6 +57,42 @@ def test_help_imports_no_verb_and_nothing_heavy() -> None:
     }
     heavy = {"asyncio", "anyio", "croniter", "json", "msgspec", "pluggy", "sqlite3", "structlog", "tomllib"}
     assert not loaded & heavy
+
+
+def test_list_imports_nothing_for_plugins_that_are_not_configured(tmp_path: Path) -> None:
+    """Where no job has a schedule and no table says anything, neither schedules nor values are imported."""
+    (tmp_path / "jobkit.toml").touch()
+    file = tmp_path / "extensions" / "web" / "jobs" / "hi.py"
+    file.parent.mkdir(parents=True)
+    file.write_text("from jobkit import submit_job\n\n\n@submit_job\ndef hi(ctx): ...\n")
+    loaded = imported_by_list(tmp_path)
+    values = {name for name in loaded if name.startswith(("jobkit.values.", "jobkit.config.plugin_"))}
+    assert values == {"jobkit.values.secret", "jobkit.config.plugin_tables", "jobkit.config.plugin_declared"}
+    assert not {name for name in loaded if name.startswith(("jobkit.schedules", "jobkit.sinks.settings"))}
+    assert not loaded & {
+        "croniter",
+        "jobkit.plugins.values",
+        "jobkit.stores.outbox",
+        "jobkit.sqlite.settings",
+    }
+
+    (tmp_path / "jobkit.toml").write_text("[plugins.console]\nenabled = true\n")
+    file.write_text(file.read_text().replace("@submit_job", '@submit_job(schedule="0 0 3 * * *")'))
+    assert {"jobkit.sinks.settings", "jobkit.schedules.cron"} <= imported_by_list(tmp_path)
+
+
+def imported_by_list(root: Path) -> set[str]:
+    """The names of the modules that are imported when ``jobkit list`` has ended in *root*, with one job."""
+    probe = (
+        "import sys\nfrom jobkit.cli.main import run\n"
+        "code = run(['list'])\nprint(*sys.modules, file=sys.stderr)\nsys.exit(code)\n"
+    )
+    env = {**os.environ, "JOBKIT_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, "-c", probe], cwd=root, capture_output=True, text=True, check=True, env=env
+    )
+    assert "1 job in 1 extension" in done.stdout
+    return set(done.stderr.split())
 
 
 def test_version_is_the_distributions(anywhere: CommandLine) -> None:

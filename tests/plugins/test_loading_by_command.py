@@ -18,7 +18,7 @@ JOB = "from jobkit import submit_job\n\n\n@submit_job\ndef work(ctx): ...\n"
 def cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CommandLine:
     """A project with one job; what is installed in the folder site/ beside it is on its pythonpath."""
     site = SitePackages(tmp_path / "shop/site")
-    site.install("jobkit-notify", "1.2", {"webhook": "notify"}, {"notify.py": SOUND})
+    site.install("acme-notify", "1.2", {"webhook": "notify"}, {"notify.py": SOUND})
     line = CommandLine(tmp_path / "shop", monkeypatch)
     line.file("jobkit.toml", '[project]\nname = "shop"\npythonpath = [".", "site"]\n')
     line.file("extensions/web/jobs/work.py", JOB)
@@ -74,7 +74,7 @@ def test_names_from_options_and_variables(cli: CommandLine) -> None:
 
     cli.file("site/audit.py", SOUND)
     assert statuses() == {"webhook": "active"}
-    assert statuses("--plugin", "no:jobkit-notify") == {"webhook": "blocked"}
+    assert statuses("--plugin", "no:acme-notify") == {"webhook": "blocked"}
     assert statuses("--disable-plugin-autoload") == {}
     assert statuses(JOBKIT_DISABLE_PLUGIN_AUTOLOAD="1", JOBKIT_PLUGINS="audit") == {"audit": "active"}
     assert statuses("--plugin", "audit") == {"audit": "active", "webhook": "active"}

@@ -110,7 +110,10 @@ def test_a_missing_service_of_a_service(folder: Folder) -> None:
         "asked for by: job one (extensions/web/jobs/one.py:4) "
         f"→ service db (hooks/policy.py:{database}) → service pool (hooks/policy.py:{pool})" in text
     )
-    assert codes(project) == ["JK402"]  # the service is broken whether or not a job asks for it
+    assert codes(project) == []  # the job says it
+    (folder.root / "extensions/web/jobs/one.py").unlink()
+    folder.job("other")
+    assert codes(folder.load()) == ["JK402"]  # nobody asks, and the service is broken all the same
 
 
 def test_an_ambiguous_service(folder: Folder) -> None:

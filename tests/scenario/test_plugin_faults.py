@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 import logging
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +54,6 @@ OF_RUNS = {
 #: Hooks that neither of them calls; stores of jobkit's own kinds are jobkit's.
 OF_OTHERS: dict[str, Callable[[Project], object]] = {
     "jobkit_store": lambda project: project.hooks.store("other://place", project.config),
-    "jobkit_log_processors": lambda project: project.hooks.log_processors(project.config),
     "jobkit_engines": lambda project: project.hooks.engines(project.config),
     "jobkit_web_panels": lambda project: project.hooks.web_panels(project.config),
 }
@@ -162,7 +160,7 @@ def cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CommandLine:
     """A project with a job, a plugin that is to be at fault, and another; hooks have little time."""
     for name, rule in RULES.items():
         if rule.timeout is not None:
-            monkeypatch.setitem(RULES, name, replace(rule, timeout=0.05))
+            monkeypatch.setitem(RULES, name, HookRule(rule.verb, 0.05, rule.extension))
     line = CommandLine(tmp_path, monkeypatch)
     line.file("jobkit.toml", '[project]\nname = "shop"\n')
     line.file("extensions/web/jobs/work.py", JOB)
@@ -230,3 +228,45 @@ def _is_isolated_elsewhere(cli: CommandLine, hook: str, caplog: pytest.LogCaptur
     assert hook in info.error.message
     assert f"plugin.failed plugin=faulty hook={hook}" in caplog.text
     assert f"faulty {hook}" in _heard(cli)
+
+
+# -- in the hooks.py of an extension, and around other jobs -----------------------------------------------
+
+OF_EXTENSIONS = [
+    pytest.param(hook, fault, _source(hook, text), id=f"{hook}: {fault}")
+    for hook, rule in RULES.items()
+    if rule.extension
+    for fault, text in _faults(rule)
+    if fault in ("exception", "exit", "group", "nonsense")
+]
+
+
+@pytest.mark.parametrize(("hook", "fault", "source"), OF_EXTENSIONS)
+def test_a_faulty_extension_harms_no_other(hook: str, fault: str, source: str, cli: CommandLine) -> None:
+    """What it does wrong concerns its own jobs at most: those of others are not even held up by admission."""
+    cli.file("extensions/shop/hooks.py", source)
+    cli.file("extensions/shop/jobs/sell.py", JOB.replace("work", "sell"))
+    ended = cli("run", "work", "--json")
+    assert (ended.code, [run["status"] for run in ended.data]) == (0, ["succeeded"])
+    ended = cli("run", "sell", "--json")
+    assert ended.code == (7 if hook == "jobkit_run_admit" else 0)
+    assert "shop.hooks" in ended.err
+    assert f"shop.hooks {hook}" in _heard(cli)
+
+
+@pytest.mark.parametrize("executor", ["thread", "process"])
+@pytest.mark.parametrize("body", [*RAISING.values(), "return Manager(leaving=GROUP)"])
+@pytest.mark.parametrize("hook", [hook for hook in sorted(OF_RUNS) if hook.startswith("jobkit_run_")])
+def test_jobs_in_threads_and_processes_are_not_harmed_either(
+    hook: str, body: str, executor: str, cli: CommandLine
+) -> None:
+    """There a fault is told to the process that counts it."""
+    if hook != "jobkit_run_context" and "Manager" in body:
+        body = "return Manager()"  # nonsense everywhere else
+    cli.file("hooks/faulty.py", _source(hook, f"def {{hook}}({{arguments}}):\n    {body}\n"))
+    job = JOB.replace("async def", "def").replace("@submit_job", f'@submit_job(executor="{executor}")')
+    cli.file("extensions/web/jobs/work.py", job)
+    ended = cli("run", "work", "--json")
+    assert ended.code == (7 if hook == "jobkit_run_admit" else 0)
+    assert f"faulty {hook}" in _heard(cli)
+    assert any("plugin.failed" in line and hook in line for line in ended.err.splitlines())

@@ -11,6 +11,7 @@ import pytest
 from jobkit import Service, ServiceSpec
 from jobkit.clock import Clock
 from jobkit.exceptions import ServiceError, ServiceNotFound
+from jobkit.project_checks import faults_of_services
 from jobkit.services import builtin_specs
 from jobkit.services.graph import Provider, ServiceGraph, resolve
 
@@ -213,6 +214,60 @@ def test_an_argument_without_a_type_may_be_a_parameter_without_its_star(job: Mak
     assert "put `*` before it" in (refusal(report, [DB], job).help or "")
 
 
+def test_a_factory_that_lacks_a_service_is_told_what_helps_it(job: MakeJob) -> None:
+    """At its own line: a `*`, which helps a job, would not help."""
+
+    def open_repository(dsn) -> Cache:  # type: ignore[no-untyped-def]
+        return Cache()
+
+    async def report(ctx: object, repository: object) -> None: ...
+
+    spec = ServiceSpec(open_repository, name="repository")
+    error = refusal(report, [DB, spec], job)
+    assert error.message == "service repository asks for `dsn`, and nothing provides it"
+    assert (error.path, error.line) == spec.place
+    assert "if `dsn` is a setting, give it a default" in (error.help or "")
+    assert "put `*`" not in (error.help or "")
+
+    def with_default(dsn: str = "local") -> Cache:
+        return Cache()
+
+    assert names(report, [ServiceSpec(with_default, name="repository")], job) == ["repository"]
+
+
+def test_a_type_of_the_same_line_is_named(job: MakeJob) -> None:
+    """Types are compared exactly; the help says so, and each of its ways out leads somewhere (JK402)."""
+
+    async def report(ctx: object, anything: Database) -> None: ...
+
+    special = ServiceSpec(Special, name="special")
+    help = refusal(report, [special, CACHE], job).help or ""
+    assert "types are compared exactly: service `special` provides `Special`, a `Database`" in help
+    assert "ask for `Special`" in help
+    assert 'Annotated[Database, Service("special")]' in help
+    assert "provides=Database" in help
+    assert names(report, [ServiceSpec(Special, name="special", provides=Database)], job) == ["special"]
+
+    async def marked(ctx: object, anything: Annotated[Database, Service("special")]) -> None: ...
+
+    assert names(marked, [special], job) == ["special"]
+
+    async def narrower(ctx: object, anything: Special) -> None: ...
+
+    assert "provides `Database`, of which `Special` is a subclass" in (
+        refusal(narrower, [DB], job).help or ""
+    )
+
+
+def test_a_type_that_nobody_provides_can_be_provided(job: MakeJob) -> None:
+    """The help says how."""
+
+    async def report(ctx: object, anything: Cache) -> None: ...
+
+    help = refusal(report, [DB], job).help or ""
+    assert "`jobkit new service hooks/NAME.py` writes what provides one: its factory returns `Cache`" in help
+
+
 def test_several_of_a_type_are_ambiguous(job: MakeJob) -> None:
     """They are listed, with the two ways to choose (JK403)."""
 
@@ -258,6 +313,24 @@ def test_services_that_need_each_other_are_refused(job: MakeJob) -> None:
         return 5
 
     assert names(report, [*circle[:2], ServiceSpec(open_c_alone, name="c")], job)
+
+
+def test_a_circle_is_drawn_in_the_same_words_wherever_it_is_entered() -> None:
+    """So that it is told once, at the line of one of its factories."""
+
+    def open_a(b: object) -> Database:
+        return Database()
+
+    def open_b(a: object) -> Cache:
+        return Cache()
+
+    specs = [ServiceSpec(open_a, name="a"), ServiceSpec(open_b, name="b")]
+    graph = ServiceGraph(specs)
+    [fault] = faults_of_services(graph, [])
+    assert (fault.message, fault.line) == (
+        "services need each other in a circle: a → b → a",
+        specs[0].place[1],
+    )
 
 
 def test_a_lasting_service_cannot_use_one_of_a_run(job: MakeJob) -> None:

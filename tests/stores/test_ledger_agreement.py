@@ -15,7 +15,8 @@ from jobkit.records import TickSpan
 from jobkit.statuses import RunStatus, Trigger
 from jobkit.stores.base import Lease, LeaseRequest, NewRun, Outcome, RunQuery, Store
 from jobkit.stores.control import CancelRequest
-from jobkit.stores.ledger import Claim, JobKey, JobRegistration, Overlap, Span, SpanQuery
+from jobkit.stores.ledger import Claim, JobKey, JobRegistration, Span, SpanQuery
+from jobkit.stores.ledger_store import Overlap
 from jobkit.stores.replicas import Event, EventQuery, Replica
 from tests.stores.test_agreement import ENDS, JOBS, OWNERS, START, Agreement
 

@@ -8,7 +8,11 @@ from datetime import datetime
 from pathlib import Path
 
 from jobkit.cli.doctor.finding import Finding, State, fail, from_error, ok, warn
+from jobkit.cli.doctor.plugged import look_at_plugins, look_at_services
 from jobkit.cli.enforcement import observers
+from jobkit.cli.globals import GlobalOptions
+from jobkit.cli.plugged import choice_of
+from jobkit.cli.plugin_failures import ask_everything
 from jobkit.cli.projects import problems, warnings
 from jobkit.cli.render.text import count
 from jobkit.config import Config, find_root, load_config
@@ -41,25 +45,39 @@ def _layers(config: Config) -> str:
     return f"{config.root}, {place}: {', '.join(parts)}"
 
 
-def look_at_jobs(start: Path, env: str | None, now: datetime) -> Iterator[Finding]:
-    """Job files, after they were all imported; nothing is written for it."""
+def look_at_project(options: GlobalOptions, now: datetime) -> Iterator[Finding]:
+    """Plugins, their services, and job files, after they were all imported; nothing is written for it."""
+    start = Path(options.directory or ".")
     try:
-        project = Project.load(start, env, remember=False)
+        project = Project.load(
+            start,
+            options.env,
+            remember=False,
+            plugins=choice_of(options, lenient=True),
+            arguments=options.plugin_options,
+        )
     except ConfigError as error:
         root = find_root(start)
         yield from (from_error("jobs", each, root) for each in error.errors)
         return
     with project:
-        broken = problems(project)
-        yield from (from_error("jobs", each, project.root) for each in broken)
-        known = {*project.config.warnings}
-        doubts = [each for each in warnings(project) if each not in known]
-        yield from (from_error("jobs", each, project.root, state=State.WARN) for each in doubts)
-        extensions = len({spec.extension for spec in project.jobs.values()})
-        number = len(project.jobs)
-        yield ok("jobs", f"{count(number, 'job')} in {count(extensions, 'extension')}, {len(broken)} broken")
-        for each in observers(project, now):
-            yield from_error("consent", each, project.root, state=State.WARN)
+        ask_everything(project)
+        yield from look_at_plugins(project)
+        yield from _look_at_jobs(project, now)
+        yield from look_at_services(project)
+
+
+def _look_at_jobs(project: Project, now: datetime) -> Iterator[Finding]:
+    broken = problems(project)
+    yield from (from_error("jobs", each, project.root) for each in broken)
+    known = [*project.config.warnings, *project.plugins.warnings]
+    doubts = [each for each in warnings(project, plugins=False) if each not in known]
+    yield from (from_error("jobs", each, project.root, state=State.WARN) for each in doubts)
+    extensions = len({spec.extension for spec in project.jobs.values()})
+    number = len(project.jobs)
+    yield ok("jobs", f"{count(number, 'job')} in {count(extensions, 'extension')}, {len(broken)} broken")
+    for each in observers(project, now):
+        yield from_error("consent", each, project.root, state=State.WARN)
 
 
 def look_at_permissions(config: Config) -> Finding:

@@ -11,14 +11,18 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
+from zoneinfo import ZoneInfo
 
 from jobkit.cli.doctor.finding import Finding, State, fail, from_error, ok, warn
+from jobkit.cli.render.text import count
+from jobkit.cli.sinks_view import standing
 from jobkit.cli.stores import open_store
 from jobkit.exceptions import StoreError
 
 if TYPE_CHECKING:
     from jobkit.config import Config
     from jobkit.stores.base import SchemaStatus, Store
+    from jobkit.stores.outbox import SinkState
 
 _LEAST_SPACE = 100 * 1024 * 1024
 _SKEW = timedelta(minutes=10)
@@ -115,6 +119,24 @@ def _megabytes(number: int) -> str:
     return f"{number / 1024 / 1024:.1f} MB" if number < 10 * 1024 * 1024 else f"{number // 1024 // 1024} MB"
 
 
+def _sink(state: SinkState, now: datetime, zone: ZoneInfo) -> Finding:
+    words, waiting = standing(state, now, zone), f"{count(state.waiting, 'result')} waiting"
+    if words != "ok" and state.waiting:
+        error = f": {state.error}" if state.error else ""
+        return warn(
+            "sinks",
+            f"{state.name} {words}, {waiting}{error}",
+            "see that its plugin is there, and what it delivers to can be reached; it tries again by itself",
+        )
+    if state.dead:
+        return warn(
+            "sinks",
+            f"{state.name} would not take {count(state.dead, 'result')}",
+            f"jobkit db dead-letters --sink {state.name}",
+        )
+    return ok("sinks", f"{state.name}, {waiting}")
+
+
 async def _reading(store: Store, config: Config, now: datetime) -> AsyncIterator[Finding]:
     try:
         async with store:
@@ -122,9 +144,12 @@ async def _reading(store: Store, config: Config, now: datetime) -> AsyncIterator
             last = max(
                 (run.queued_at for run in (await store.last_runs()).values() if run.queued_at), default=now
             )
+            states = await store.sinks()
     except StoreError as error:
         yield from_error("store", error, config.root, state=State.FAIL)
         return
+    for state in states:
+        yield _sink(state, now, ZoneInfo(config.scheduler.timezone))
     # An embedded store has this machine's clock; only another one can differ.
     if "path" not in (await store.schema()).details and abs(there - now) > _SKEW:
         yield fail(

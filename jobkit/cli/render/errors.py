@@ -33,7 +33,8 @@ def error_block(
     if theirs:
         lines += [f"  {line}" for line in traceback_lines(theirs, terminal, root=root)]
     elif error.path is not None and error.line is not None:
-        lines += [f"  {line}" for line in excerpt(error.path, error.line, error.message, terminal)]
+        quoted = excerpt(error.path, error.line, error.message, terminal, shown=error.shown_keys)
+        lines += [f"  {line}" for line in quoted]
     if error.help:
         lines += _help(error.help, terminal)
     if frames:

@@ -4,25 +4,28 @@ from __future__ import annotations
 
 import re
 import stat
+from collections.abc import Collection
 from pathlib import Path
 
 from jobkit.cli.render.terminal import Terminal
 from jobkit.cli.render.text import cut, display_width
-from jobkit.redaction import MASK, looks_secret, mask_url
+from jobkit.redaction import Redactor
 from jobkit.sanitising import escape_controls
 
 _LARGEST = 8 * 1024 * 1024
 _LONGEST = 200
 _QUOTED = re.compile(r"'([^']{2,})'|\"([^\"]{2,})\"|`([^`]{2,})`")
-_SETTING = re.compile(r"""^(\s*["']?([\w.-]+)["']?\s*=\s*)(["'].*)$""")
 
 
-def excerpt(path: Path, line: int, message: str, terminal: Terminal) -> list[str]:
+def excerpt(
+    path: Path, line: int, message: str, terminal: Terminal, *, shown: Collection[str] | None = None
+) -> list[str]:
     """Line *line* of *path* in a gutter, and below it a mark under what *message* quotes of it.
 
-    Nothing if the file cannot be read. What looks like a secret is masked.
+    Nothing if the file cannot be read. What is or may be secret is masked; *shown* are the keys of the
+    plugin that the error is about whose values are none.
     """
-    source = _source_line(path, line)
+    source = _source_line(path, line, shown)
     if not source:
         return []
     gutter = len(str(line))
@@ -37,28 +40,30 @@ def excerpt(path: Path, line: int, message: str, terminal: Terminal) -> list[str
     ]
 
 
-def _source_line(path: Path, line: int) -> str:
+def _source_line(path: Path, line: int, shown: Collection[str] | None) -> str:
     try:
         status = path.lstat()
         # A FIFO would block for ever, and nobody wants to read a huge file for one line of it.
         if line < 1 or not stat.S_ISREG(status.st_mode) or status.st_size > _LARGEST:
             return ""
-        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+        text = path.read_text(encoding="utf-8", errors="replace")
     except OSError:
         return ""
-    if line > len(lines):
-        return ""
-    text = lines[line - 1].expandtabs(4).rstrip()
+    source = _quotable(path, text, line, shown)
+    return escape_controls(source.expandtabs(4).rstrip()) if source is not None else ""
+
+
+def _quotable(path: Path, text: str, line: int, shown: Collection[str] | None) -> str | None:
     if path.suffix == ".toml":
-        text = _without_secrets(text)
-    return escape_controls(mask_url(text))
+        from jobkit.cli.render import quoted_toml
 
+        return quoted_toml.quotable_line(text, line, shown)
+    if path.suffix == ".py":
+        from jobkit.cli.render import quoted_python
 
-def _without_secrets(text: str) -> str:
-    setting = _SETTING.match(text)
-    if setting and looks_secret(setting[2]):
-        return f'{setting[1]}"{MASK}"'
-    return text
+        return quoted_python.quotable_line(text, line, shown)
+    lines = text.splitlines()
+    return Redactor().text(lines[line - 1]) if line <= len(lines) else None
 
 
 def _marked(shown: str, message: str) -> tuple[int, int]:

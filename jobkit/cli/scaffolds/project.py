@@ -5,9 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from jobkit.cli.scaffolds.files import Draft
 from jobkit.config.json_schema import json_schema
+
+if TYPE_CHECKING:
+    from jobkit.config.plugin_declared import Declared
 
 #: What editors check the configuration with; the first line of each file refers to it.
 SCHEMA = "jobkit.schema.json"
@@ -76,10 +80,23 @@ def project_drafts(root: Path, name: str) -> Iterator[Draft]:
     yield Draft(root / "extensions/example/jobs/hello.py", _JOB, "a job")
     yield Draft(root / "tests/test_hello.py", _TEST, "its test")
     yield Draft(root / "services/scheduler/config.toml", _OPERATORS, "for operators: what runs here")
-    schema = json.dumps(json_schema(), indent=2) + "\n"
+    schema = json.dumps(json_schema(_own_tables()), indent=2) + "\n"
     yield Draft(root / SCHEMA, schema, "for editors: keys, types, defaults")
     yield Draft(root / ".gitignore", _IGNORED, "keeps run history out of git")
     yield Draft(root / "jobkit.toml", _MARK.format(name=toml_text(name)), "marks the project's root")
+
+
+def _own_tables() -> dict[str, Declared]:
+    """What the plugins that jobkit itself brings have declared: they are in every project."""
+    from jobkit.plugins.parser import Parsers
+    from jobkit.plugins.registry import PluginRegistry
+    from jobkit.project_plugins import builtin_plugins
+
+    registry, parsers = PluginRegistry(), Parsers()
+    for builtin in builtin_plugins():
+        registry.register(builtin.load(), builtin.name, source="built-in")
+    registry.hooks.addoption(parsers.of)
+    return {name: parser.declared for name, parser in parsers.items()}
 
 
 def project_name(folder: Path) -> str:

@@ -11,6 +11,7 @@ from jobkit.cli.command import verb
 from jobkit.cli.enforcement import observers
 from jobkit.cli.exit_codes import ExitCode
 from jobkit.cli.notes import notes_on
+from jobkit.cli.plugin_failures import ask_everything
 from jobkit.cli.projects import loaded, problems, warnings
 from jobkit.cli.render.errors import error_block
 from jobkit.cli.render.header import header, place
@@ -54,6 +55,7 @@ def command(session: Session) -> int:
     output, clock = session.output, session.clock
     began = clock.monotonic()
     with loaded(session, lenient=True, remember=False) as project:
+        ask_everything(project)
         took = clock.monotonic() - began
         now = clock.now()
         doubts = [*warnings(project), *observers(project, now)]

@@ -10,6 +10,7 @@ import click
 
 from jobkit.cli.command import Option, VerbGroup, verb
 from jobkit.cli.completing import completing
+from jobkit.cli.dead_letters import dead_letters
 from jobkit.cli.instants import parse_instant
 from jobkit.cli.jsonl import jsonl_target
 from jobkit.cli.paging import all_runs
@@ -18,6 +19,7 @@ from jobkit.cli.render.header import header, place
 from jobkit.cli.render.text import count
 from jobkit.cli.render.times import full_moment
 from jobkit.cli.session import Session
+from jobkit.cli.sinks_view import sink_lines, sink_to_json, sinks_of
 from jobkit.cli.stores import open_store
 from jobkit.config import Config
 from jobkit.durations import format_duration
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
 
 @verb("status", examples=[("jobkit db status", "where runs are kept, and whether the tables are current")])
 def status(session: Session) -> None:
-    """Say where the store is and whether its tables are current."""
+    """Say where the store is, whether its tables are current, and how sinks stand."""
     config = configuration(session)
     schema, store = _ask(open_store(config), upgrade=False)
     _answer(session, config, schema, store)
@@ -160,12 +162,14 @@ def export(
 
 command = VerbGroup(
     "db",
-    commands=[status, upgrade, prune, export],
+    commands=[status, upgrade, prune, export, dead_letters],
     examples=[
         ("jobkit db status", "where runs are kept"),
         ("jobkit db prune --dry-run", "how many runs are older than they are to be kept"),
+        ("jobkit db dead-letters", "results that no sink would take"),
     ],
-    help="Look after the run store: its state, its tables, what it forgets, what is taken out of it.",
+    help="Look after the run store: its state, its tables, what it forgets, what is taken out of it, "
+    "and what no sink would take.",
 )
 
 
@@ -177,7 +181,10 @@ def _ask(store: Store, *, upgrade: bool) -> tuple[SchemaStatus, Store]:
 
 
 def _answer(session: Session, config: Config, schema: SchemaStatus, store: Store) -> None:
+    import anyio
+
     output = session.output
+    sinks = anyio.run(sinks_of, open_store(config, read_only=True))
     output.answer(
         {
             "store": store.url,
@@ -185,6 +192,7 @@ def _answer(session: Session, config: Config, schema: SchemaStatus, store: Store
             "applied": list(schema.applied),
             "pending": list(schema.pending),
             "details": dict(schema.details),
+            "sinks": [sink_to_json(sink) for sink in sinks],
         }
     )
     terminal = output.terminal
@@ -199,9 +207,11 @@ def _answer(session: Session, config: Config, schema: SchemaStatus, store: Store
         **{str(key): str(value) for key, value in schema.details.items()},
     }
     width = max(map(len, facts))
+    now, zone = session.clock.now(), ZoneInfo(config.scheduler.timezone)
     output.lines(
         [
-            *header(place(config, session.clock.now()), terminal),
+            *header(place(config, now), terminal),
             *(f"  {terminal.style(f'{key:{width}}', 'dim')}  {value}" for key, value in facts.items()),
+            *(["", *sink_lines(sinks, now, zone, terminal)] if sinks else []),
         ]
     )

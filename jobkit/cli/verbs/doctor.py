@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 from jobkit.cli.command import verb
 from jobkit.cli.doctor.finding import Finding, State
 from jobkit.cli.doctor.machine import look_at_machine
-from jobkit.cli.doctor.project import look_at_configuration, look_at_jobs, look_at_permissions
+from jobkit.cli.doctor.project import look_at_configuration, look_at_permissions, look_at_project
 from jobkit.cli.exit_codes import ExitCode
 from jobkit.cli.render.terminal import Terminal
 from jobkit.cli.render.text import count, pad, wrap
 from jobkit.cli.session import Session
+from jobkit.exceptions import JobkitError
 from jobkit.sanitising import escape_controls
 
 if TYPE_CHECKING:
@@ -28,12 +29,14 @@ _STYLES = {State.OK: "good", State.WARN: "warning", State.FAIL: "error"}
     "doctor",
     empty=[],
     examples=[
-        ("jobkit doctor", "look at machine, configuration, jobs and store"),
+        ("jobkit doctor", "look at machine, configuration, plugins, services, jobs and store"),
         ("jobkit doctor --json | jq '.data[] | select(.status != \"ok\")'", "for scripts"),
     ],
 )
 def command(session: Session) -> int:
-    """Look at everything that jobkit needs, and say how to mend what is wrong. Nothing is written.
+    """Look at everything that jobkit needs, and say how to mend what is wrong.
+
+    Nothing is written. Services that can be asked how they are (ping) are opened and asked.
 
     Exit code 1 if anything fails; warnings are none, except with --strict.
     """
@@ -59,8 +62,18 @@ def examine(session: Session) -> Iterator[Finding]:
         return
     session.output.root = config.root
     yield look_at_permissions(config)
-    yield from look_at_jobs(start, session.options.env, now)
-    yield from _store(config, now)
+    yield from look_at_project(session.options, now)
+    yield from _store(_with_plugins(session, config), now)
+
+
+def _with_plugins(session: Session, config: Config) -> Config:
+    """*config*, with the plugins loaded that its store is of, if they can be."""
+    from jobkit.cli.stores import with_plugins
+
+    try:
+        return with_plugins(session, config)
+    except JobkitError:
+        return config  # that was found before, and the store is then of no known kind
 
 
 def _store(config: Config, now: datetime) -> list[Finding]:

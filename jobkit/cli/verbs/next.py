@@ -18,9 +18,11 @@ from jobkit.cli.render.terminal import Terminal
 from jobkit.cli.render.text import wrap
 from jobkit.cli.render.times import distance, full_moment, zone_label
 from jobkit.cli.session import Session
+from jobkit.exceptions import JobkitError, ScheduleError
 from jobkit.records import format_instant
 
 if TYPE_CHECKING:
+    from jobkit.project import Project
     from jobkit.schedules import Schedule
 
 
@@ -62,12 +64,11 @@ class Outlook:
 @click.option("-n", "--limit", metavar="N", type=click.IntRange(1, 10_000), default=5, help="So many (5).")
 def command(session: Session, texts: tuple[str, ...], timezone: str, start: str, limit: int) -> None:
     """Show when a schedule fires: local time and UTC; what a clock change makes up or repeats is marked."""
-    from jobkit.schedules import parse_schedule
     from jobkit.schedules.zones import find_zone
 
     output, now = session.output, session.clock.now()
     find_zone(timezone)
-    schedule = parse_schedule(texts[0] if len(texts) == 1 else texts, timezone=timezone)
+    schedule = _parsed(session, texts[0] if len(texts) == 1 else texts, timezone)
     zone = ZoneInfo(timezone)
     after = parse_instant(start, now, zone)
     if schedule is None:
@@ -77,6 +78,32 @@ def command(session: Session, texts: tuple[str, ...], timezone: str, start: str,
     fires = schedule.upcoming(after, limit)
     output.answer([_item(schedule, fire, zone) for fire in fires])
     output.lines(screen(Outlook(schedule, zone, after, now, fires), output.terminal))
+
+
+def _parsed(session: Session, text: str | tuple[str, ...], timezone: str) -> Schedule | None:
+    """The schedule that *text* means here: plugins of the project are asked for what jobkit does not know."""
+    from jobkit.schedules import parse_schedule
+
+    try:
+        return parse_schedule(text, timezone=timezone)
+    except ScheduleError:
+        project = _prepared(session)
+        if project is None:
+            raise
+        return parse_schedule(text, timezone=timezone, kinds=project.kinds)
+
+
+def _prepared(session: Session) -> Project | None:
+    """The project around here, if there is one that can be loaded; it stays so until the command ends."""
+    from jobkit.cli.plugged import prepared
+
+    try:
+        project = prepared(session.options)
+    except JobkitError:
+        return None  # what is wrong with it is for other verbs to say: this one needs none
+    if project is not None:
+        session.prepared.append(project)
+    return project
 
 
 def _item(schedule: Schedule, fire: datetime, zone: tzinfo) -> dict[str, Any]:

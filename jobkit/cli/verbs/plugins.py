@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jobkit.cli.command import verb
+from jobkit.cli.plugin_failures import ask_everything
 from jobkit.cli.projects import loaded
 from jobkit.cli.render.errors import error_block
 from jobkit.cli.render.table import Cell, Column, Row, table
@@ -34,6 +35,7 @@ def command(session: Session) -> None:
     """Show the plugins of this project: where they come from, their hooks, and what went wrong with them."""
     output = session.output
     with loaded(session, lenient=True) as project:
+        ask_everything(project)
         infos = project.plugins.infos
         output.answer([to_json(info, project.root) for info in infos])
         everything = session.options.verbosity > 0

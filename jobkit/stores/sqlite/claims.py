@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from jobkit.stores.ledger import EARLIEST, Claim, ClaimKind
+from jobkit.stores.ledger import Claim
+from jobkit.stores.ledger_store import EARLIEST, ClaimKind
 from jobkit.stores.plain import clean_text
 from jobkit.stores.refusals import id_taken
 from jobkit.stores.sqlite import overlaps, runs, spans

@@ -14,7 +14,7 @@ from typing import Final
 
 from jobkit.exceptions import RunInTheWay
 from jobkit.statuses import Reason
-from jobkit.stores.ledger import Overlap
+from jobkit.stores.ledger_store import Overlap
 from jobkit.stores.overlaps import OpenRun, Verdict, judge
 from jobkit.stores.sqlite import outbox
 from jobkit.stores.sqlite.rows import RUN, Row, run_record
@@ -50,9 +50,9 @@ _ASK: Final = (
 
 # What executes, and threads that go on after that.
 _HOLDING: Final = """
-SELECT limits FROM runs WHERE status = 'running' AND limits <> '[]'
+SELECT limits FROM runs INDEXED BY runs_limited WHERE status = 'running' AND limits <> '[]'
 UNION ALL
-SELECT abandoned.limits FROM abandoned JOIN runs ON number = run WHERE status <> 'running'
+SELECT abandoned.limits FROM abandoned CROSS JOIN runs ON number = run WHERE status <> 'running'
 """
 
 

@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping
 from typing import Final
 
 from jobkit.stores.base import Lease
-from jobkit.stores.sqlite import outbox, overlaps
+from jobkit.stores.sqlite import outbox
 from jobkit.stores.sqlite.rows import OUTCOME, RUN, Now, Row
 from jobkit.stores.sqlite.runs import by_id
 from jobkit.stores.values import to_micros
@@ -75,6 +75,8 @@ def waiting(
     """Rows of ``RUN``: what could be started at *at*, in order."""
     if not there(connection):
         return []
+    from jobkit.stores.sqlite import overlaps
+
     values = {"now": at, "node": node, "jobs": _listed(jobs), "queues": _listed(queues)}
     found: list[Row] = []
     taken = overlaps.full(connection, limits)

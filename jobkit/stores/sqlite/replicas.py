@@ -7,7 +7,8 @@ from datetime import timedelta
 from typing import Final
 
 from jobkit.stores.plain import clean_text
-from jobkit.stores.replicas import MISSED_HEARTBEATS, Replica, ReplicaState
+from jobkit.stores.replica_store import MISSED_HEARTBEATS
+from jobkit.stores.replicas import Replica, ReplicaState
 from jobkit.stores.sqlite.queue import there
 from jobkit.stores.sqlite.rows import Now, Row
 from jobkit.stores.values import (

@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from jobkit.records import AttemptRecord, LogLine, RunRecord, TickSpan
 from jobkit.statuses import RunStatus, Trigger
 from jobkit.stores.base import Lease, LeaseRequest, NewRun, OpenLease, Outcome
-from jobkit.stores.ledger import Overlap, check_overlap
-from jobkit.stores.outbox import DeadLetter, OutboxEntry, OutboxVerdict, SinkState
+from jobkit.stores.ledger_store import Overlap, check_overlap
 from jobkit.stores.plain import clean_text
 from jobkit.stores.values import (
     brief_error,
@@ -34,6 +33,9 @@ from jobkit.stores.values import (
     optional_text,
     to_micros,
 )
+
+if TYPE_CHECKING:
+    from jobkit.stores.outbox import DeadLetter, OutboxEntry, OutboxVerdict, SinkState
 
 Row = tuple[Any, ...]
 
@@ -170,6 +172,8 @@ def log_line(row: Row) -> LogLine:
 
 def outbox_entry(row: Row) -> OutboxEntry:
     """The entry of a row of ``ENTRY``."""
+    from jobkit.stores.outbox import OutboxEntry
+
     id_, sink, run_id, number, job, added_at, failures, not_before, error = row
     return OutboxEntry(
         id=id_,
@@ -186,6 +190,8 @@ def outbox_entry(row: Row) -> OutboxEntry:
 
 def dead_letter(row: Row) -> DeadLetter:
     """The dead letter of a row of ``DEAD_LETTER``."""
+    from jobkit.stores.outbox import DeadLetter
+
     id_, sink, run_id, number, job, added_at, died_at, failures, reason, error = row
     return DeadLetter(
         id=id_,
@@ -203,6 +209,8 @@ def dead_letter(row: Row) -> DeadLetter:
 
 def sink_state(row: Row) -> SinkState:
     """The sink of a row of ``SINK``, how many wait, since when, and how many are dead."""
+    from jobkit.stores.outbox import SinkState
+
     name, max_age, seen_at, failures, suspended, error, delivered_at, owner, waiting, oldest, dead = row
     return SinkState(
         name=name,

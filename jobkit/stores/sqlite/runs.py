@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from typing import Final
 
 from jobkit.stores.refusals import id_taken, not_found
-from jobkit.stores.sqlite import overlaps
 from jobkit.stores.sqlite.rows import LEASE, NEW_LEASE, NEW_RUN, RUN, Now, Row, started_run
 from jobkit.stores.values import to_micros
 
@@ -104,6 +103,8 @@ def _must_wait(connection: sqlite3.Connection, run_id: str, limits: Mapping[str,
     wish = connection.execute(_WISH, (run_id,)).fetchone()
     if wish is None:
         raise not_found(run_id)
+    from jobkit.stores.sqlite import overlaps
+
     taken = overlaps.full(connection, limits) if wish[4] != "[]" else frozenset()
     return overlaps.must_wait(connection, wish, taken)
 
@@ -115,6 +116,8 @@ def _admit(connection: sqlite3.Connection, run: Row, not_before: int | None, at:
         return
     if connection.execute("SELECT 1 FROM runs WHERE id = ?", (run[0],)).fetchone() is not None:
         return
+    from jobkit.stores.sqlite import overlaps
+
     verdict = overlaps.verdict(connection, run[_OVERLAP], job=run[1], home=run[_HOME])
     if verdict.blocked is not None:
         raise overlaps.in_the_way(connection, verdict.blocked)

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import anyio.to_thread
 
@@ -25,16 +25,8 @@ from jobkit.stores.base import (
     RunQuery,
     SchemaStatus,
 )
-from jobkit.stores.ledger import Overlap
-from jobkit.stores.outbox import (
-    DeadLetter,
-    OutboxEntry,
-    OutboxVerdict,
-    SinkLease,
-    SinkRegistration,
-    SinkState,
-    check_limit,
-)
+from jobkit.stores.ledger_store import Overlap
+from jobkit.stores.outbox_store import check_limit
 from jobkit.stores.paging import write_position
 from jobkit.stores.plain import clean_text
 from jobkit.stores.sqlite import history, leases, lines, outbox, rows, runs, schema, upkeep
@@ -59,6 +51,16 @@ from jobkit.stores.values import (
     optional_text,
     to_micros,
 )
+
+if TYPE_CHECKING:
+    from jobkit.stores.outbox import (
+        DeadLetter,
+        OutboxEntry,
+        OutboxVerdict,
+        SinkLease,
+        SinkRegistration,
+        SinkState,
+    )
 
 
 class SqliteStore(LedgerPart, QueuePart, ServicePart):
@@ -276,6 +278,8 @@ class SqliteStore(LedgerPart, QueuePart, ServicePart):
             now=self._now,
         )
         taken = await self._database.write(work)
+        from jobkit.stores.outbox import SinkLease
+
         return None if taken is None else SinkLease(name, owner, taken[0], from_micros(taken[1]))
 
     async def release_sink(self, lease: SinkLease) -> None:

@@ -5,23 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from functools import partial
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from jobkit.stores.ledger import (
-    Claim,
-    Claimed,
-    JobKey,
-    JobRegistration,
-    JobState,
-    SpanPage,
-    SpanQuery,
-)
 from jobkit.stores.paging import write_position
 from jobkit.stores.plain import clean_text
-from jobkit.stores.sqlite import claims, rows, spans
+from jobkit.stores.sqlite import rows
 from jobkit.stores.sqlite.rows import Row
 from jobkit.stores.sqlite.store_part import StorePart
 from jobkit.stores.values import from_micros, optional_text, to_micros
+
+if TYPE_CHECKING:
+    from jobkit.stores.ledger import Claim, Claimed, JobKey, JobRegistration, JobState, SpanPage, SpanQuery
+    from jobkit.stores.sqlite import claims
 
 AT_ONCE: Final = 500
 """Claims, or registrations, in one transaction: others have their turn in between."""
@@ -31,6 +26,8 @@ class LedgerPart(StorePart):
     """The part of :class:`~jobkit.stores.sqlite.store.SqliteStore` that accounts for ticks."""
 
     async def register_jobs(self, jobs: Iterable[JobRegistration]) -> list[JobState]:
+        from jobkit.stores.sqlite import claims
+
         values = [
             (*_key(job.key), to_micros(job.mark), clean_text(job.hash), optional_text(job.expected_hash))
             for job in jobs
@@ -45,16 +42,22 @@ class LedgerPart(StorePart):
     async def register_job(
         self, key: JobKey, hash: str, *, mark: datetime, expected_hash: str | None
     ) -> JobState:
+        from jobkit.stores.ledger import JobRegistration
+
         [state] = await self.register_jobs([JobRegistration(key, hash, mark, expected_hash)])
         return state
 
     async def job_states(self, keys: Iterable[JobKey] | None = None) -> dict[JobKey, JobState]:
+        from jobkit.stores.sqlite import claims
+
         wanted = None if keys is None else list(map(_key, keys))
         found = await self._database.read(partial(claims.states, keys=wanted))
         states = [_state(job, node, tuple(state)) for job, node, *state in found]
         return {state.key: state for state in states}
 
     async def pull_back(self, key: JobKey, *, expected: datetime, to: datetime) -> bool:
+        from jobkit.stores.sqlite import claims
+
         if to >= expected:
             raise ValueError("a mark is pulled back, not forward")
         job, node = _key(key)
@@ -62,6 +65,8 @@ class LedgerPart(StorePart):
         return await self._database.write(work)
 
     async def claim(self, claims_: Sequence[Claim]) -> list[Claimed]:
+        from jobkit.stores.sqlite import claims
+
         order = sorted(range(len(claims_)), key=lambda number: _key(claims_[number].key))
         answers: dict[int, Claimed] = {}
         for some in _portions(order):
@@ -74,6 +79,9 @@ class LedgerPart(StorePart):
         return [answers[number] for number in range(len(claims_))]
 
     async def spans(self, query: SpanQuery) -> SpanPage:
+        from jobkit.stores.ledger import SpanPage
+        from jobkit.stores.sqlite import spans
+
         found, end = await self._database.read(partial(spans.page, query=query))
         following = None if end is None else write_position(end)
         return SpanPage(tuple(map(spans.span_record, found)), following)
@@ -88,6 +96,8 @@ def _key(key: JobKey) -> tuple[str, str]:
 
 
 def _state(job: str, node: str, state: Row | None) -> JobState:
+    from jobkit.stores.ledger import JobKey, JobState
+
     key = JobKey(job, node)
     if state is None:
         return JobState(key, None, "", None)
@@ -96,6 +106,9 @@ def _state(job: str, node: str, state: Row | None) -> JobState:
 
 
 def _claimed(step: claims.Step, answer: claims.Answer) -> Claimed:
+    from jobkit.stores.ledger import Claimed
+    from jobkit.stores.sqlite import spans
+
     run, displaced, cancel = (
         None if row is None else rows.run_record(row) for row in (answer.run, answer.displaced, answer.cancel)
     )

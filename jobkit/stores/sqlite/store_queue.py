@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from functools import partial
+from typing import TYPE_CHECKING
 
 from jobkit.records import RunRecord
 from jobkit.stores.base import Lease, Outcome
-from jobkit.stores.control import CancelRequest
-from jobkit.stores.ledger import check_page
+from jobkit.stores.ledger_store import check_page
 from jobkit.stores.plain import clean_text
 from jobkit.stores.sqlite import control, queue, rows
 from jobkit.stores.sqlite.store_part import StorePart
@@ -20,6 +20,9 @@ from jobkit.stores.values import (
     optional_text,
     to_micros,
 )
+
+if TYPE_CHECKING:
+    from jobkit.stores.control import CancelRequest
 
 
 class QueuePart(StorePart):
@@ -77,6 +80,8 @@ class QueuePart(StorePart):
         return rows.run_record(await self._write_and_wake(work))
 
     async def cancel_requests(self, run_ids: Iterable[str] | None = None) -> dict[str, CancelRequest]:
+        from jobkit.stores.control import CancelRequest
+
         wanted = None if run_ids is None else list(map(clean_text, run_ids))
         found = await self._database.read(partial(control.cancel_requests, run_ids=wanted))
         return {id_: CancelRequest(id_, by, reason, from_micros(at)) for id_, by, reason, at in found}

@@ -14,7 +14,8 @@ from jobkit.exceptions import StoreError
 from jobkit.records import TickSpan
 from jobkit.statuses import RunStatus, Trigger
 from jobkit.stores.base import RunQuery, Store
-from jobkit.stores.ledger import Claim, Claimed, JobKey, JobRegistration, JobState, Overlap, SpanQuery
+from jobkit.stores.ledger import Claim, Claimed, JobKey, JobRegistration, JobState, SpanQuery
+from jobkit.stores.ledger_store import Overlap
 from jobkit.testing.conformance.kit import (
     DAY,
     HASH,

@@ -12,7 +12,8 @@ from jobkit.records import RunFailure, RunRecord, TickSpan
 from jobkit.statuses import RunStatus
 from jobkit.stores.base import Lease, RunQuery, Store
 from jobkit.stores.control import CancelRequest
-from jobkit.stores.ledger import Claimed, JobKey, Overlap, Span, SpanQuery
+from jobkit.stores.ledger import Claimed, JobKey, Span, SpanQuery
+from jobkit.stores.ledger_store import Overlap
 from jobkit.testing.conformance.kit import (
     HERE,
     JOB,

@@ -7,7 +7,8 @@ import anyio.lowlevel
 import pytest
 
 from jobkit.stores.base import Store
-from jobkit.stores.outbox import ERROR_LIMIT, OutboxVerdict
+from jobkit.stores.outbox import OutboxVerdict
+from jobkit.stores.outbox_store import ERROR_LIMIT
 from jobkit.testing.conformance.kit import (
     DAY,
     SECOND,

@@ -100,7 +100,45 @@ MANAGER = (
     f"from contextlib import asynccontextmanager\n\n{IMPORT}\n\n@hookimpl\n@asynccontextmanager\n{CONTEXT}\n"
 )
 
+VERB = """\
+import click
+
+from jobkit import hookimpl
+
+
+@click.command()
+@click.argument("amount")
+def pay(amount):
+    AMOUNT
+
+
+@hookimpl
+def jobkit_commands(config):
+    return [pay]
+"""
+NO_AMOUNT = "    raise click.UsageError('an amount is a number')"
+NUMBER = f"if not amount.isdigit():\n    {NO_AMOUNT}\n    print(int(amount))"
+
+
+def _verb(text: str, *arguments: str) -> Step:
+    """The verb of the plugin, with *arguments*."""
+
+    def call(cli: CommandLine) -> Ended:
+        cli.file(HOOKS, VERB.replace("AMOUNT", text))
+        return cli("pay", *arguments)
+
+    return call
+
+
+def _hook(name: str) -> Step:
+    return lambda cli: cli("hooks", name)
+
+
 WALKS = [
+    Walk("JK750", _hook("run_finshed"), "did you mean jobkit_run_finished?", _hook("run_finished")),
+    # Whoever types it, or whoever has written it: either can mend it.
+    Walk("JK751", _verb("print(int(amount))", "ten"), "hooks/audit.py:9", _verb("print(int(amount))", "10")),
+    Walk("JK751", _verb("print(1 / 0)", "10"), "-vv shows the whole traceback", _verb(NUMBER, "10")),
     _edit("JK700", REFUSES, "install shop 2; or leave it out: --plugin no:audit"),
     Walk("JK700", written(REFUSES), "--plugin no:audit", with_options("--plugin", "no:audit")),
     Walk(

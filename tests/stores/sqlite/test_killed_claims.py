@@ -12,7 +12,7 @@ import pytest
 from jobkit.records import RunRecord
 from jobkit.statuses import RunStatus
 from jobkit.stores.base import RunQuery
-from jobkit.stores.ledger import JobState, SpanQuery
+from jobkit.stores.ledger import JobKey, JobState, SpanQuery
 from jobkit.stores.sqlite.store import SqliteStore
 from tests.stores.sqlite.children import Child, is_whole
 
@@ -105,7 +105,9 @@ async def _runs(store: SqliteStore, job: str) -> tuple[RunRecord, ...]:
 
 async def _torn(open_store: Open, child: Callable[[str], Child], wrong: str) -> tuple[int, list[int]]:
     """How many steps there are, and after which a kill left a mark apart from what accounts for it."""
-    torn, step, seen = [], 0, set()
+    torn: list[int] = []
+    seen: set[JobKey] = set()
+    step = 0
     while True:
         step += 1
         one = child(CLAIMS.replace("WRONG", wrong).replace("STEP", str(step)))

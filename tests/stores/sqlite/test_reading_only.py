@@ -291,14 +291,14 @@ async def test_a_store_of_an_older_version_is_read(older: Path) -> None:
 
 
 async def _has_nothing_else(store: SqliteStore) -> None:
-    assert await store.outbox("sink") == await store.sinks() == []
+    assert (await store.outbox("sink"), await store.sinks()) == ([], [])
     assert await store.dead_letters() == await store.dead_letters(sink="sink") == []
     assert await store.open_leases() == []
     assert await store.job_states() == await store.job_states([JobKey("job")]) == {}
     assert await store.spans(SpanQuery()) == SpanPage((), None)
     assert (await store.queued(), await store.next_queued()) == ([], None)
     assert await store.cancel_requests() == {}
-    assert await store.pauses(since=START) == await store.replicas() == []
+    assert (await store.pauses(since=START), await store.replicas()) == ([], [])
     assert await store.events(EventQuery()) == EventPage((), None)
 
 

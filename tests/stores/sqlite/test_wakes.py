@@ -94,7 +94,7 @@ async def test_where_there_are_no_sockets_it_looks_from_time_to_time(
     def refuse(*arguments: Any) -> socket.socket:
         raise OSError("no sockets here")
 
-    monkeypatch.setattr(wakes.socket, "socket", refuse)
+    monkeypatch.setattr("jobkit.stores.sqlite.wakes.socket.socket", refuse)
     monkeypatch.setattr(wakes, "POLL", 0.01)
     assert waking.POLL == 5
     async with open_store() as store:
