@@ -34,9 +34,11 @@ An implementation may leave out arguments that it does not need. Hooks may gain 
 one. Single-file plugins of a project, `hooks/*.py`, may implement every hook; the `hooks.py` of an extension
 those that say so. The plugin that was registered last is asked first.
 
-A failure of a plugin never harms another plugin. It is logged as `plugin.failed`, counted in
-`jobkit plugins`, and told to `jobkit_plugin_error`. A failure is: raising anything, `SystemExit` included;
-returning something that the hook is not for; not returning in time.
+A failure of a plugin never harms another plugin. It is logged as `plugin.failed` and told to
+`jobkit_plugin_error`; `jobkit plugins` shows those that it meets itself when it loads the project. A failure
+is: raising anything, `SystemExit` included; returning something that the hook is not for; not returning in
+time; cancelling the task that it is called in. Once somebody has pressed Ctrl-C, what is still to be called
+for a run gets five seconds in all.
 
 | verb | how implementations are called |
 |---|---|

@@ -152,7 +152,8 @@ def jobkit_collect_file(path: Path, extension: str, config: Config) -> bool | No
 
     Called: for each file of a ``jobs`` folder, before it would be imported as Python. What is registered with
         ``submit_job`` meanwhile belongs to the file.
-    Returns: True if the file is this plugin's, None if it is not.
+    Returns: True if the file is this plugin's, None if it is not. To register jobs and not return True is a
+        failure.
     Verb: first.
     On failure: counts as not the plugin's; what it had registered is taken back.
     Extension: yes, for its own files.

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from jobkit.job import JobSpec
     from jobkit.origin import Origin
     from jobkit.services.graph import ServiceGraph
+    from jobkit.services.specs import ServiceSpec
 
 
 class StaleOverride(ConfigError):
@@ -132,7 +133,23 @@ def faults_of_services(graph: ServiceGraph, extensions: Iterable[str]) -> list[S
                 graph.find(provider.name, extension)
             except ServiceError as error:
                 faults.setdefault(error.message, error)
+            if provider.spec.unreadable:
+                unreadable = _unreadable(provider.spec)
+                faults.setdefault(unreadable.message, unreadable)
     return [*faults.values()]
+
+
+def _unreadable(spec: ServiceSpec) -> ServiceError:
+    """Its type is known to nobody: only its name finds it, which is hardly meant."""
+    path, line = spec.place
+    return ServiceError(
+        f"service `{spec.name}`: its factory returns `{spec.unreadable}`, which cannot be evaluated here: "
+        "no type finds it",
+        code="JK406",
+        path=path,
+        line=line,
+        help="import the name there, outside of `if TYPE_CHECKING:`, or give the ServiceSpec provides=…",
+    )
 
 
 def with_parameters_checked(spec: JobSpec) -> JobSpec:

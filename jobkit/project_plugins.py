@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 from jobkit.collection.plugged import absent_plugins
 from jobkit.exceptions import JobkitError
+from jobkit.logs.known import learn
 from jobkit.plugins.failures import NonsenseError
 from jobkit.plugins.guards import is_ours_to_pass
 from jobkit.plugins.loading import load_plugins
 from jobkit.plugins.log_lines import begin_processing, end_processing
 from jobkit.plugins.registry import PluginRegistry
 from jobkit.plugins.sources import Builtin, PluginChoice
+from jobkit.redaction import Redactor
 
 if TYPE_CHECKING:
     from jobkit.collection.finder import ExtensionFinder
@@ -68,6 +70,7 @@ def equip(
         load_plugins(
             registry, config, choice, builtins=builtin_plugins(), import_file=files.load, remember=remember
         )
+    _learn(registry, config)
     parsers = Parsers()
     registry.hooks.addoption(parsers.of)
     accepted = accept_plugins(
@@ -77,6 +80,12 @@ def equip(
         arguments,
         installed=lambda: [plugin.name for plugin in installed_plugins(config.root, remember=False).plugins],
     )
+    _learn(registry, accepted)  # before any hook can tell what it was configured with
+    info = registry.info("sqlite")
+    if info is not None and info.status == "active" and config.table_setting("plugins", "sqlite") is not None:
+        from jobkit.sqlite.other_store import check_other_store
+
+        check_other_store(accepted)
     try:
         registry.hooks.configure(accepted)
     except BaseException:
@@ -84,6 +93,12 @@ def equip(
         raise
     begin_processing(registry, accepted)
     return Equipment(accepted, registry, tuple(files.warnings))
+
+
+def _learn(registry: PluginRegistry, config: Config) -> None:
+    """Mask what is secret in *config* wherever this process writes."""
+    learn(registry, config.secrets)
+    registry.redactor = Redactor(config.secrets)
 
 
 def builtin_plugins() -> Iterator[Builtin]:
@@ -144,7 +159,8 @@ def kinds_of(config: Config, registry: PluginRegistry) -> Kinds | None:
         if why is None:
             found.append(_guarded(kind, plugin, registry))
         else:
-            registry.hooks.failed(plugin, "jobkit_schedule_kinds", NonsenseError(why))
+            error = NonsenseError(why)
+            registry.hooks.refused(plugin, "jobkit_schedule_kinds", error, function=kind.parse)
     return Kinds.of([*found, cron], absent)
 
 

@@ -70,12 +70,16 @@ class Verb(TakesPluginOptions):
         from jobkit.cli.output import Output
         from jobkit.cli.session import Session, conduct
         from jobkit.cli.streams import owned_streams
+        from jobkit.logs.streams import masked_streams
 
         options = ctx.find_object(GlobalOptions)
         callback = self.callback
         assert options is not None
         assert callback is not None
-        with owned_streams(for_good=ctx.meta.get("jobkit.for_good", False)) as streams:
+        with (
+            owned_streams(for_good=ctx.meta.get("jobkit.for_good", False)) as streams,
+            masked_streams(),  # what job files and plugins print
+        ):
             output = Output(schema_name(ctx), streams, json=options.json, verbosity=options.verbosity)
             session = Session(options, output, ctx.meta.get("jobkit.clock"))
             return conduct(session, lambda: ctx.invoke(callback, session, **ctx.params), empty=self.empty)

@@ -16,7 +16,9 @@ from jobkit.cli.render.table import Column, Row, table
 from jobkit.cli.render.text import count
 from jobkit.cli.render.times import moment
 from jobkit.cli.session import Session
+from jobkit.cli.sinks_view import refuse_unknown_sink, unknown_sink
 from jobkit.cli.stores import open_store
+from jobkit.cli.usage import quoted
 from jobkit.exceptions import UsageError
 from jobkit.records import to_plain
 from jobkit.sanitising import escape_controls
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
     from jobkit.stores.outbox import DeadLetter
 
 _PAGE = 2000
+#: More digits than an ID ever has.
+_DIGITS = 18
 
 
 @verb(
@@ -39,7 +43,7 @@ _PAGE = 2000
         ("jobkit db dead-letters --drop --all", "forget them; their runs stay"),
     ],
 )
-@click.argument("ids", nargs=-1, type=click.IntRange(1), metavar="[ID]...")
+@click.argument("ids", nargs=-1, metavar="[ID]...")
 @click.option("--sink", "name", cls=Option, metavar="SINK", help="Only those of this sink, by its name.")
 @click.option(
     "-n", "--limit", cls=Option, metavar="N", type=click.IntRange(1, 10_000), default=50,
@@ -48,20 +52,21 @@ _PAGE = 2000
 @click.option("--replay", cls=Option, is_flag=True, help="Have the sink given them once more.")
 @click.option("--drop", cls=Option, is_flag=True, help="Delete them; their runs stay.")
 @click.option("--all", "everything", cls=Option, is_flag=True, help="With --replay or --drop: all there are.")
-def dead_letters(session: Session, ids: tuple[int, ...], **given: Any) -> None:
+def dead_letters(session: Session, ids: tuple[str, ...], **given: Any) -> None:
     """Show results that a sink would not take, oldest first; with --replay or --drop, end that.
 
-    What is replayed waits again, as if its run had just ended, for a scheduler or the next `jobkit run`.
+    What is replayed waits again, as if its run had just ended, for the next `jobkit run`.
     """
     _refuse_nonsense(ids, given)
+    numbers = [_number(text) for text in ids]
     config = configuration(session)
     if given["replay"] or given["drop"]:
-        _settle(session, config, ids, given)
+        _settle(session, config, numbers, given)
     else:
         _list(session, config, given["name"], given["limit"])
 
 
-def _refuse_nonsense(ids: Sequence[int], given: dict[str, Any]) -> None:
+def _refuse_nonsense(ids: Sequence[str], given: dict[str, Any]) -> None:
     what = "--replay" if given["replay"] else "--drop"
     if given["replay"] and given["drop"]:
         raise UsageError("--replay and --drop exclude each other", help="give one of them")
@@ -77,11 +82,22 @@ def _refuse_nonsense(ids: Sequence[int], given: dict[str, Any]) -> None:
         )
 
 
+def _number(text: str) -> int:
+    if text.isascii() and text.isdecimal() and len(text) <= _DIGITS and int(text):
+        return int(text)
+    raise UsageError(
+        f"{quoted(text, 40)} is no ID of a dead letter, which is a number",
+        help="`jobkit db dead-letters` lists them",
+    )
+
+
 # -- listing ------------------------------------------------------------------------------------------
 
 
 def _list(session: Session, config: Config, sink: str | None, limit: int) -> None:
     async def look(history: History) -> list[DeadLetter]:
+        if sink is not None:
+            await refuse_unknown_sink(history.store, sink)
         found = await history.store.dead_letters(sink=sink, limit=min(limit + 1, 10_000))
         return [*found]
 
@@ -159,8 +175,12 @@ def _settle(session: Session, config: Config, ids: Sequence[int], given: dict[st
     async def settle(store: Store) -> int:
         if not (await store.schema()).applied:
             _refuse_unknown(ids, ())
+            if sink is not None:
+                raise unknown_sink(sink, ())
             return 0  # there is no store yet, and this is no reason to make one
         async with store:
+            if sink is not None:
+                await refuse_unknown_sink(store, sink)
             if ids:
                 _refuse_unknown(ids, await _known(store, sink))
             method = store.replay if replay else store.drop_dead_letters
@@ -180,7 +200,7 @@ def _settle(session: Session, config: Config, ids: Sequence[int], given: dict[st
     if not replay:
         words = f"{count(number, 'dead letter')} deleted"
     elif number:
-        words += ": a scheduler delivers them, or the next `jobkit run`"
+        words += ": the next `jobkit run` delivers " + ("it" if number == 1 else "them")
     session.output.lines([words])
 
 

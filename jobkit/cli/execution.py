@@ -79,7 +79,7 @@ class _Execution:
         if self._interruption or not missing:
             return None
         return JobkitError(
-            f"internal error: {missing} of {len(self._orders)} runs were dropped: something has cancelled them",
+            f"internal error: {missing} of {len(self._orders)} runs were dropped: something cancelled them",
             code="JK901",
             help="`jobkit history` shows what became of those that had begun; the others did not start",
         )

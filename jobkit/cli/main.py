@@ -73,7 +73,7 @@ _INTRODUCTION = "Drop a Python file into extensions/<name>/jobs/, and it is list
 #: What the environment can say, for the help and the reference.
 VARIABLES = [
     ("JOBKIT_ENV", "the environment, as --env"),
-    ("JOBKIT_PLUGINS", "plugins to load, with commas between them"),
+    ("JOBKIT_PLUGINS", "plugins to load, no:NAME to leave out, with commas between them"),
     ("JOBKIT__TABLE__KEY", "a setting: JOBKIT__SCHEDULER__STORE, JOBKIT__JOBS__NAME__ENABLED"),
     ("NO_COLOR, FORCE_COLOR", "no colour at all, or colour in a pipe too"),
     ("COLUMNS", "how wide tables may be"),
@@ -187,6 +187,10 @@ def run(arguments: Sequence[str], *, clock: Clock | None = None, for_good: bool 
             return int(program.invoke(ctx) or 0)
     except click.exceptions.Exit as end:
         return end.exit_code
+    except click.exceptions.NoArgsIsHelpError as alone:
+        # A group of a plugin without a verb below it: it answers with its help, as jobkit's own do.
+        click.echo(alone.format_message())
+        return 0
     except BrokenPipeError:
         return _nobody_reads()
     except KeyboardInterrupt as error:
@@ -214,6 +218,12 @@ def _fail(
     verb = schema_name(ctx) if ctx is not None else ""
     with owned_streams() as streams:
         output = Output(verb, streams, json=as_json, verbosity=options.verbosity)
+        if any(getattr(each, "path", None) for each in getattr(error, "errors", (error,))):
+            from pathlib import Path
+
+            from jobkit.config import find_root
+
+            output.root = find_root(Path(options.directory or "."))
         code = fail(output, error)
         output.finish(getattr(ctx.command, "empty", None) if ctx is not None else None)
     return code

@@ -105,7 +105,8 @@ class Output:
         if kind == "error":
             self.add_error(error)
         shown = frames if frames is not None else self.verbosity >= 2
-        self.aside(*error_block(error, self.aside_terminal, root=self.root, kind=kind, frames=shown))
+        lines = error_block(error, self.aside_terminal, root=self.root, kind=kind, frames=shown)
+        self.aside(*map(_masked, lines))
 
     def mention(self, error: JobkitError, *, kind: str = "error") -> None:
         """Show *error* in one line on stderr, and list it in the object's ``errors``."""
@@ -113,7 +114,7 @@ class Output:
 
         if kind == "error":
             self.add_error(error)
-        self.aside(error_line(error, self.aside_terminal, root=self.root, kind=kind))
+        self.aside(_masked(error_line(error, self.aside_terminal, root=self.root, kind=kind)))
 
     def measure(self) -> None:
         """Look again how wide the terminal behind stderr is: people resize their windows."""
@@ -132,7 +133,7 @@ class Output:
                 envelope = {
                     "schema": f"jobkit.{self.verb}/1" if self.verb else "jobkit/1",
                     "data": empty if self._data is NOTHING else self._data,
-                    "errors": [error.to_json(self.root) for error in self._errors],
+                    "errors": [_plain(error, self.root) for error in self._errors],
                 }
                 self._write(encode(envelope, indent=2 if self.terminal.live else None) + "\n")
 
@@ -156,6 +157,23 @@ class Output:
             except RuntimeError:  # a buffer is entered by one at a time
                 return False
         return True
+
+
+def _masked(text: str) -> str:
+    """*text* of an error without what is secret in the projects that were loaded."""
+    from jobkit.logs.known import known_secrets
+
+    if not known_secrets():
+        return text
+    from jobkit.logs.setup import state
+
+    redactor = state().redactor
+    return redactor.text(text) if redactor.knows(text) else text
+
+
+def _plain(error: JobkitError, root: Path | None) -> dict[str, Any]:
+    facts = error.to_json(root)
+    return {key: _masked(value) if isinstance(value, str) else value for key, value in facts.items()}
 
 
 def _safe(line: str, terminal: Terminal) -> str:

@@ -36,9 +36,13 @@ class Manner:
 
 @dataclass(slots=True)
 class Outcome:
-    """How it went: *refused* are orders that never became a run, *left* those that were not begun."""
+    """How it went: *refused* are orders that never became a run, *left* those that were not begun.
+
+    *dropped* is the error to report if orders came to nothing without anybody wanting that.
+    """
 
     records: list[RunRecord] = field(default_factory=list)
     refused: list[JobkitError] = field(default_factory=list)
     left: int = 0
     interrupted: bool = False
+    dropped: JobkitError | None = None

@@ -6,6 +6,7 @@ from what is remembered of the last time.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from copy import copy
 from pathlib import Path
@@ -39,11 +40,12 @@ def choice_of(options: GlobalOptions, *, lenient: bool = False) -> PluginChoice:
 
 
 def show_call(call: HookCall) -> None:
-    """One line on stderr for ``--trace-hooks``."""
+    """One line on stderr for ``--trace-hooks``; while a job runs, too, whose own output it is not."""
+    from jobkit.logs.streams import outside_of_runs
     from jobkit.sanitising import escape_controls
 
     words = f"hook {call.hook} {call.plugin} {call.seconds * 1000:.2f}ms {call.outcome}"
-    click.echo(escape_controls(words), err=True)
+    click.echo(escape_controls(words), file=outside_of_runs(sys.stderr))
 
 
 # -- verbs --------------------------------------------------------------------------------------------
@@ -55,21 +57,35 @@ def plugin_verbs(ctx: click.Context, taken: Iterable[str]) -> dict[str, click.Co
     Nothing outside of a project. A verb that is called like one of *taken* is a failure of its plugin. Raises
     whatever keeps the plugins from being loaded.
     """
+    from jobkit.logs.streams import masked_streams
+
+    ctx.with_resource(masked_streams())
     project = prepared(ctx.find_object(GlobalOptions) or GlobalOptions())
     if project is None:
         return {}
     ctx.call_on_close(project.close)
     found: dict[str, click.Command] = {}
     settings = [_given_later(project.config, option) for option in _declared(project.config)]
+    for name, provided in offered_verbs(project, taken).items():
+        found[name] = _guarded(provided, settings)
+    remember(project)
+    return found
+
+
+def offered_verbs(project: Project, taken: Iterable[str]) -> dict[str, Provided[click.Command]]:
+    """The verbs of plugins by name. One called like one of *taken*, or like another, is left out and told."""
+    from jobkit.plugins.failures import NonsenseError
+
+    found: dict[str, Provided[click.Command]] = {}
     for provided in project.hooks.commands(project.config):
         name = provided.value.name or ""
         if name in taken or name in found:
-            whose = "jobkit" if name in taken else "another plugin"
-            trouble = ValueError(f"the verb {name!r} belongs to {whose}: call it otherwise")
-            project.hooks.failed(provided.plugin, "jobkit_commands", trouble)
+            whose = "jobkit" if name in taken else f"plugin {found[name].plugin}"
+            trouble = NonsenseError(f"the verb {name!r} belongs to {whose}: call it otherwise")
+            written = provided.value.callback
+            project.hooks.refused(provided.plugin, "jobkit_commands", trouble, function=written)
         else:
-            found[name] = _guarded(provided, settings)
-    remember(project)
+            found[name] = provided
     return found
 
 
@@ -120,13 +136,16 @@ def plugin_options(said: GlobalOptions, arguments: Sequence[str]) -> list[click.
 
     *said* is what stands before the verb. Raises whatever keeps the plugins from being loaded.
     """
+    from jobkit.logs.streams import masked_streams
+
     options = _early(said, arguments)
-    project = prepared(options)
-    if project is None:
-        return []
-    with project:
-        remember(project)
-        return [_option(declared) for declared in _declared(project.config)]
+    with masked_streams():
+        project = prepared(options)
+        if project is None:
+            return []
+        with project:
+            remember(project)
+            return [_option(declared) for declared in _declared(project.config)]
 
 
 def _option(declared: PluginOption) -> click.Parameter:

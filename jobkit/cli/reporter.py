@@ -105,6 +105,11 @@ class Reporter:
         """The finished runs that were asked for, not their children, in the order they began."""
         return sorted(self._finished.values(), key=lambda run: run.number or 0)
 
+    def keep(self, run: RunRecord) -> None:
+        """Have the record of a run among :attr:`records`, whatever becomes of showing it."""
+        if run.parent is None:
+            self._finished[run.id] = run
+
     def start(self) -> None:
         """Keep elapsed times moving, where lines can be redrawn."""
         if self._live.moves:
@@ -179,12 +184,12 @@ class Reporter:
             )
 
     def run_finished(self, run: RunRecord) -> None:
+        # First of all: the exit code depends on it, and what is shown can fail.
+        self.keep(run)
         with self._live.paused():
             running = self._running.pop(run.id, None)
             depth = running.depth if running is not None else 0
-            if run.parent is None:
-                self._finished[run.id] = run
-            else:
+            if run.parent is not None:
                 self.children.append(run)
             self._answer(depth, run)
 

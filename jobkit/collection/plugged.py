@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jobkit.exceptions import CollectionError
+from jobkit.plugins.failures import NonsenseError
 
 if TYPE_CHECKING:
     from jobkit.collection.changes import Changes
@@ -56,7 +57,14 @@ class Plugged:
                 collected.pending.clear()
                 collected.line = 1
 
-            return self._hooks.collect_file(Path(file.path), file.extension, self._config, begin=begin)
+            def judge(answer: bool | None) -> None:
+                number = len(collected.registrations) + len(collected.pending)
+                if number and not answer:
+                    jobs = "one job" if number == 1 else f"{number} jobs"
+                    raise NonsenseError(f"registered {jobs} and returned {answer}: return True")
+
+            path = Path(file.path)
+            return self._hooks.collect_file(path, file.extension, self._config, begin=begin, judge=judge)
 
         return finder.executed.collect(file.module, file.path, ask)
 

@@ -14,6 +14,7 @@ from datetime import datetime
 from typing import Any, TextIO
 
 from jobkit.logs.entry import Entry
+from jobkit.logs.known import known_secrets
 from jobkit.logs.output import Output
 from jobkit.redaction import SHORTEST_CONTENT, Redactor, secrets_of
 
@@ -27,7 +28,7 @@ _MOST_REDACTORS = 64
 
 
 class State:
-    """What is in force; replaced as a whole, never changed. Safe to use from any thread."""
+    """What is in force; replaced as a whole. Only what is secret may grow. Safe to use from any thread."""
 
     def __init__(
         self,
@@ -40,12 +41,23 @@ class State:
         now: Callable[[], datetime],
     ) -> None:
         self.level = LEVELS[level]
-        self.redactor = Redactor((*secrets, *secrets_of(os.environ)))
+        self._secrets = frozenset((*secrets, *secrets_of(os.environ)))
+        self._known = known_secrets()
+        self._redactor = Redactor(self._secrets | self._known)
         self._redactors: dict[frozenset[str], Redactor] = {}
         self.now = now
         self._render = render
         self._output = output
         self._runs = runs
+
+    @property
+    def redactor(self) -> Redactor:
+        """Masks what is secret in this process, in the projects that are loaded now included."""
+        known = known_secrets()
+        if known is not self._known:
+            self._redactor = Redactor(self._secrets | known)
+            self._known = known
+        return self._redactor
 
     @property
     def lost(self) -> int:
@@ -54,15 +66,16 @@ class State:
 
     def redactor_with(self, secrets: Collection[str]) -> Redactor:
         """A redactor that knows *secrets* besides those of this process."""
-        more = frozenset([text for text in secrets if len(text) >= SHORTEST_CONTENT]) - self.redactor.secrets
+        own = self.redactor
+        more = frozenset([text for text in secrets if len(text) >= SHORTEST_CONTENT]) - own.secrets
         if not more:
-            return self.redactor
+            return own
         found = self._redactors.get(more)
         if found is None:
             # Runs of one project mostly have the same ones, and making a redactor takes longer than a run.
             if len(self._redactors) >= _MOST_REDACTORS:
                 self._redactors.clear()
-            found = self._redactors[more] = Redactor(self.redactor.secrets | more)
+            found = self._redactors[more] = Redactor(own.secrets | more)
         return found
 
     def write(self, entry: Entry) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import TracebackType
@@ -42,6 +43,8 @@ class RunContext:
         self._entered: list[_Asynchronous | _Plain] = []
         self._for_thread: list[_Plain] = []
         self._at_work: _Plain | None = None
+        self._until = math.inf
+        self._being_left: _Asynchronous | None = None
 
     @property
     def has_plain(self) -> bool:
@@ -109,6 +112,12 @@ class RunContext:
                     self.failed(wrapper.item, error)
             self._at_work = None
 
+    def hurry(self, until: float) -> None:
+        """Have all that is left end by *until*, on the clock of the event loop: somebody wants to stop."""
+        self._until = min(self._until, until)
+        if self._being_left is not None:
+            self._being_left.hurry(until)
+
     def overdue(self) -> None:
         """Report the plain wrapper that is entered or left in its thread now: nobody waits for it."""
         if (late := self._at_work) is not None:
@@ -138,9 +147,11 @@ class RunContext:
             trouble: BaseException | None = None
             try:
                 with self._leaving(wrapper, error):
-                    await wrapper.leave(error)
+                    self._being_left = wrapper if isinstance(wrapper, _Asynchronous) else None
+                    await wrapper.leave(error, self._until)
             except BaseException as raised:
                 trouble = raised
+            self._being_left = None
             trouble = await own.taken_back() or trouble
             if trouble is not None and self._dispatch.passes(trouble):
                 passing = trouble
@@ -151,7 +162,7 @@ class RunContext:
 
     @contextmanager
     def _leaving(self, wrapper: _Asynchronous | _Plain, error: BaseException | None) -> Iterator[None]:
-        """Around leaving one: that it raises *error* again is what most context managers do, and no failure."""
+        """Around leaving one: to raise *error* again is what most context managers do, and no failure."""
         with self._dispatch.traced(wrapper.item, _LEAVE) as told:
             told.answer = wrapper
             try:
@@ -189,11 +200,14 @@ class _Asynchronous:
             await self.leave(None)
         raise TimeoutError(f"entering it did not end within {_limit():g} s")
 
-    async def leave(self, error: BaseException | None) -> None:
+    def hurry(self, until: float) -> None:
+        self._scope.deadline = min(self._scope.deadline, until)
+
+    async def leave(self, error: BaseException | None, until: float = math.inf) -> None:
         scope = self._scope
         # The attempt may have been cancelled: that must not hit what has to be closed.
         scope.shield = True
-        scope.deadline = anyio.current_time() + _limit()
+        scope.deadline = min(anyio.current_time() + _limit(), until)
         began = anyio.current_time()
         try:
             await self._manager.__aexit__(*_facts(error))
@@ -217,7 +231,7 @@ class _Plain:
     async def enter(self) -> None:
         self.enter_plainly()
 
-    async def leave(self, error: BaseException | None) -> None:
+    async def leave(self, error: BaseException | None, until: float = math.inf) -> None:
         self.leave_plainly(error)
 
     def enter_plainly(self) -> None:

@@ -49,7 +49,6 @@ class Dispatch:
         self._registry = registry
         self._watchdog = watchdog or Watchdog()
         self._state = _Telling()
-        self._interrupted = False
 
     def implementations(self, hook: str, extension: str | None = None) -> list[Implementation]:
         """Those that a call about *extension* concerns."""
@@ -78,8 +77,14 @@ class Dispatch:
         self._check(item, lambda: expect_nothing(answer))
         return True
 
-    def gather(self, hook: str, given: Given, check: Callable[[Any], T]) -> list[Provided[T]]:
-        """What all of them provide, and who; one that fails loses only its own (as `refused` says)."""
+    def gather(
+        self, hook: str, given: Given, check: Callable[[Any], T], *, isolated: bool = False
+    ) -> list[Provided[T]]:
+        """What all of them provide, and who; one that fails loses only its own.
+
+        PluginError if it is required, or when strict, unless *isolated*.
+        """
+        tell = self.failed if isolated else self.refused
         found: list[Provided[T]] = []
         for item in self._registry.implementations(hook):
             try:
@@ -87,7 +92,7 @@ class Dispatch:
             except BaseException as error:
                 if is_ours_to_pass(error):
                     raise
-                self.refused(item.plugin, hook, error, function=item.function)
+                tell(item.plugin, hook, error, function=item.function)
                 continue
             found += [Provided(value, item.plugin.name, item.plugin.extension) for value in items]
         return found
@@ -100,19 +105,37 @@ class Dispatch:
         *,
         extension: str | None = None,
         begin: Callable[[], object] | None = None,
+        judge: Callable[[T | None], object] | None = None,
         answers: tuple[type[JobkitError], ...] = (),
     ) -> Provided[T] | None:
         """The first answer that is not None; a failure is none.
 
-        *begin* is called before each implementation. Errors in *answers* pass: they are answers to the user.
+        *begin* is called before each implementation, *judge* with its answer: what that raises is a failure
+        of the plugin. Errors in *answers* pass: they are answers to the user.
         """
         for item in self.implementations(hook, extension):
             if begin is not None:
                 begin()
-            answer = self._guarded(item, lambda item=item: self._answer(item, given, check), passes=answers)  # type: ignore[misc]
+            answer = self._guarded(
+                item,
+                lambda item=item: self._judged(item, given, check, judge),  # type: ignore[misc]
+                passes=answers,
+            )
             if answer is not None:
                 return Provided(answer, item.plugin.name, item.plugin.extension)
         return None
+
+    def _judged(
+        self,
+        item: Implementation,
+        given: Given,
+        check: Callable[[Any], T],
+        judge: Callable[[T | None], object] | None,
+    ) -> T | None:
+        answer = self._answer(item, given, check)
+        if judge is not None:
+            judge(answer)
+        return answer
 
     async def first_async(
         self,
@@ -161,14 +184,10 @@ class Dispatch:
     def passes(self, error: BaseException) -> bool:
         """Whether *error* ends more than the plugin that it came from, on the event loop.
 
-        KeyboardInterrupt would end the loop at once. The first is made the signal that it stands for, where
-        somebody sees to that: what runs is then cancelled and recorded.
+        KeyboardInterrupt is made the signal that it stands for, where somebody sees to that: what runs is
+        then cancelled and recorded.
         """
-        if not is_ours_to_pass(error):
-            return False
-        told = told_as_interruption(error, again=self._interrupted)
-        self._interrupted |= told
-        return not told
+        return is_ours_to_pass(error) and not told_as_interruption(error)
 
     def watched(self, item: Implementation) -> AbstractContextManager[None]:
         """To be entered around a synchronous call of *item*, or of something that it has given.
@@ -336,12 +355,10 @@ def _words(error: BaseException) -> str:
     return f"{kind}: {text}"
 
 
-def _missing(
-    info: PluginInfo, hook: str, message: str, error: BaseException, function: Any
-) -> PluginError:
+def _missing(info: PluginInfo, hook: str, message: str, error: BaseException, function: Any) -> PluginError:
     path, line = place_of(error, function)
     known = error if isinstance(error, PluginError) and error.code != PluginError.default_code else None
-    why, instead = ("takes part", f"leave it out: {info.switch}, or --strict")
+    why, instead = ("takes part", f"leave it out ({info.switch}), or --strict away")
     if info.required:
         why, instead = "is required", f"take {info.distribution or info.name} out of required_plugins"
     result = PluginError(

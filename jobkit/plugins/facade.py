@@ -45,7 +45,8 @@ class Hooks:
 
     What :mod:`jobkit.hookspecs` says of each hook holds for its method. Synchronous ones belong to the thread
     that loads the project, asynchronous ones to the event loop; failures of plugins never come out, except
-    where a hook says so.
+    where a hook says so, and PluginError where a plugin that is required – or any, when strict – does not
+    provide what it should.
     """
 
     def __init__(self, registry: PluginRegistry) -> None:
@@ -66,6 +67,15 @@ class Hooks:
         info = self._registry.info(plugin)
         if info is not None:
             self._dispatch.failed(info, hook, error, run=run)
+
+    def refused(self, plugin: str, hook: str, error: BaseException, *, function: object = None) -> None:
+        """The same for what *plugin* has provided and cannot be used; *function* says where it is written.
+
+        Raises PluginError if the plugin is required, or when strict.
+        """
+        info = self._registry.info(plugin)
+        if info is not None:
+            self._dispatch.refused(info, hook, error, function=function)
 
     def note(self, failure: PluginFailure) -> None:
         """The same for a failure that another process has seen, and given to its ``PluginRegistry.relay``."""
@@ -100,11 +110,18 @@ class Hooks:
         return answer.value if answer is not None else None
 
     def collect_file(
-        self, path: Path, extension: str, config: Config, *, begin: Callable[[], object] | None = None
+        self,
+        path: Path,
+        extension: str,
+        config: Config,
+        *,
+        begin: Callable[[], object] | None = None,
+        judge: Callable[[bool | None], object] | None = None,
     ) -> bool:
         """``jobkit_collect_file``: whether a plugin has taken the file.
 
         *begin* is called before each plugin is asked: what the one before has registered is to be forgotten.
+        *judge* is given each answer, and raises for one that does not fit what was registered.
         Raises whatever JobkitError a plugin raises: it is about the file.
         """
         given = {"path": path, "extension": extension, "config": config}
@@ -114,6 +131,7 @@ class Hooks:
             checks.truth,
             extension=extension,
             begin=begin,
+            judge=judge,
             answers=(JobkitError,),
         )
         return answer is not None and answer.value
@@ -196,9 +214,7 @@ class Hooks:
 
     def result_sinks(self, config: Config) -> list[Provided[Sink]]:
         """``jobkit_result_sinks``; whether each has what a sink needs is for the delivery to say."""
-        return self._dispatch.gather(
-            "jobkit_result_sinks", {"config": config}, checks.having("a sink", "emit")
-        )
+        return self._dispatch.gather("jobkit_result_sinks", {"config": config}, checks.anything)
 
     def plugin_error(self, error: PluginFailure) -> None:
         """``jobkit_plugin_error``."""
@@ -212,8 +228,8 @@ class Hooks:
         self._dispatch.call("jobkit_terminal_summary", lambda _: given)
 
     def web_panels(self, config: Config) -> list[Provided[Panel]]:
-        """``jobkit_web_panels``."""
-        return self._dispatch.gather("jobkit_web_panels", {"config": config}, checks.panel)
+        """``jobkit_web_panels``; whoever looks at the page sees the others, whatever plugin fails."""
+        return self._dispatch.gather("jobkit_web_panels", {"config": config}, checks.panel, isolated=True)
 
 
 def _kind(error: BaseException) -> str:

@@ -9,7 +9,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from jobkit.exceptions import PluginError
 
 _OURS = str(Path(__file__).parent.parent) + os.sep
 _MACHINERY = ("anyio", "asyncio", "pluggy", "contextlib.py", "importlib", "trio")
@@ -32,6 +35,16 @@ class PluginFailure:
     path: Path | None = None
     line: int | None = None
     run: str | None = None
+
+
+@dataclass(slots=True)
+class Fault:
+    """One way in which a plugin has failed since it was loaded, and how often it has."""
+
+    hook: str
+    message: str
+    error: PluginError
+    times: int = 1
 
 
 class NonsenseError(TypeError):

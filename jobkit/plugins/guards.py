@@ -9,6 +9,9 @@ from typing import Any
 from jobkit.plugins.failures import NonsenseError
 from jobkit.sanitising import bounded, repr_of
 
+#: The handler of SIGINT that was told last.
+_told: object = None
+
 
 def is_ours_to_pass(error: BaseException) -> bool:
     """Whether *error* ends more than the plugin that it came from."""
@@ -21,19 +24,24 @@ def is_ours_to_pass(error: BaseException) -> bool:
     return _is_cancellation(error) and being_cancelled()
 
 
-def told_as_interruption(error: BaseException, *, again: bool) -> bool:
+def told_as_interruption(error: BaseException) -> bool:
     """Whether *error* is a KeyboardInterrupt, and the program knows of it as it knows of a Ctrl-C.
 
-    That takes a handler of SIGINT that does not raise. With *again* it knows already.
+    On the event loop, which KeyboardInterrupt would end at once. That takes a handler of SIGINT that does not
+    raise; each is told once, because the second Ctrl-C is to end what the first one left.
     """
     import signal
     import threading
 
+    global _told
+
     if not _holds_interrupt(error) or threading.current_thread() is not threading.main_thread():
         return False
-    if signal.getsignal(signal.SIGINT) in (None, signal.SIG_DFL, signal.default_int_handler):
+    handler = signal.getsignal(signal.SIGINT)
+    if handler in (None, signal.SIG_DFL, signal.default_int_handler):
         return False
-    if not again:
+    if handler is not _told:
+        _told = handler
         signal.raise_signal(signal.SIGINT)
     return True
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 import difflib
 import os
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import ModuleType
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from jobkit.exceptions import PluginError, UsageError, relative_to
 from jobkit.plugins.import_errors import NothingThere, describe, leads_nowhere, resolve
 from jobkit.plugins.installed import Installed, InstalledPlugin, installed_plugins, normalised
+from jobkit.plugins.registry import PluginInfo, rename_one
 from jobkit.plugins.required import check_required, is_required
 from jobkit.plugins.sources import (
     PLUGINS,
@@ -31,7 +33,7 @@ from jobkit.redaction import Redactor
 
 if TYPE_CHECKING:
     from jobkit.config import Config
-    from jobkit.plugins.registry import PluginInfo, PluginRegistry
+    from jobkit.plugins.registry import PluginRegistry
 
 #: Imports the file at a path as the module of that name. Raises what importing it raised, or a
 #: CollectionError that describes it.
@@ -58,14 +60,19 @@ def load_plugins(
     that would be a warning if *registry* is strict. What ``pythonpath`` says must be in force.
     """
     registry.choice = choice
-    loading = _Loading(registry, config, choice or PluginChoice(), import_file, variables, remember)
+    choice = choice or PluginChoice()
+    wanted, left_out = named_by(variables)
+    # What the command line asks for by name, the environment cannot take away.
+    also = tuple(name for name in left_out if name not in (*choice.load, *choice.block))
+    blocking = replace(choice, block=(*choice.block, *also))
+    loading = _Loading(registry, config, blocking, import_file, variables, remember)
     loading.builtins(builtins)
     loading.objects()
     loading.named("option", loading.choice.load)
     loading.entry_points()
-    loading.named("variable", named_by(variables))
+    loading.named("variable", wanted)
     loading.files()
-    loading.check_blocks()
+    loading.check_blocks(choice.block)
     check_required(registry, config, loading.installed, autoload=loading.autoload)
 
 
@@ -236,19 +243,23 @@ class _Loading:
             info.name == name for info in self._registry.infos
         )
 
-    def check_blocks(self) -> None:
-        """Warn of ``no:NAME`` that has no effect: whoever wrote it believes that the plugin is off."""
+    def check_blocks(self, by_option: Collection[str]) -> None:
+        """Warn of ``no:NAME`` that has no effect: whoever wrote it believes that the plugin is off.
+
+        *by_option* are those of the command line; the others come from the environment.
+        """
         known = {info.name for info in self._registry.infos}
         known |= {name for plugin in self.installed.plugins for name in (plugin.name, plugin.distribution)}
         for word in dict.fromkeys(self.choice.block):
+            said = _NAMED["option" if word in by_option else "variable"]
             if word in self._essential:
-                help = "leave the option out"
-                text = f"--plugin no:{word}: nothing works without this plugin of jobkit, so it stays"
+                help = f"leave no:{word} out"
+                text = f"{said} no:{word}: nothing works without this plugin of jobkit, so it stays"
                 self._warn(PluginError(text, code="JK713", help=help))
             elif normalised(word) not in map(normalised, known):
                 close = difflib.get_close_matches(word, sorted(known), n=1)
                 help = f"did you mean no:{close[0]}?" if close else "`jobkit plugins` lists what there is"
-                text = f"--plugin no:{word}: there is no plugin or distribution of that name"
+                text = f"{said} no:{word}: there is no plugin or distribution of that name"
                 self._warn(PluginError(text, code="JK713", help=help))
 
     # -- what is said -----------------------------------------------------------------------------------
@@ -269,17 +280,16 @@ class _Loading:
         )
 
     def _twice(self, name: str, taken: PluginInfo, what: str, facts: Mapping[str, Any]) -> PluginError:
-        first, second = taken.distribution or taken.source, facts.get("distribution")
-        there = f"{first} {taken.version or ''}".rstrip() if taken.distribution else f"{taken.source} {name}"
-        if second is not None and taken.distribution is not None:
-            help = f"`--plugin no:{second}` keeps the first, `--plugin no:{first}` takes the other instead"
-        else:
-            help = "give one of them another name"
+        there = (
+            f"{taken.distribution} {taken.version or ''}".rstrip()
+            if taken.distribution
+            else f"{taken.source} {name}"
+        )
         return PluginError(
             f"two plugins are called {name}: the first is that of {there}, so {what} is not loaded",
             code="JK707",
             path=facts.get("path"),
-            help=help,
+            help=rename_one(taken, PluginInfo(name, **facts)),
         )
 
     def _warn(self, error: PluginError) -> None:

@@ -12,7 +12,7 @@ import pluggy
 
 from jobkit import hookspecs
 from jobkit.exceptions import PluginError
-from jobkit.plugins.failures import definition_of, place_of
+from jobkit.plugins.failures import Fault, definition_of, place_of
 from jobkit.plugins.guards import is_ours_to_pass
 from jobkit.plugins.implementations import (
     Implementation,
@@ -33,6 +33,10 @@ if TYPE_CHECKING:
 Source = Literal["built-in", "option", "entry point", "variable", "project", "extension"]
 Status = Literal["active", "blocked", "broken", "unregistered"]
 
+_SAME_NAME = "JK707"
+#: So many different failures of one plugin are kept; the others are counted.
+MOST_FAULTS = 20
+
 
 @dataclass(eq=False, slots=True)
 class PluginInfo:
@@ -40,8 +44,8 @@ class PluginInfo:
 
     *status*: ``active``; ``blocked``, and not even imported; ``broken``, it could not be loaded or
     registered; ``unregistered``, it failed in a hook of the kind ``call``. *failures* counts isolated
-    failures; *error* is why it is not active, or its last failure. Counting belongs to the thread that calls
-    hooks.
+    failures, *faults* are the different ones among them, the first of very many; *error* is why it is not
+    active, or its last failure. Counting belongs to the thread that calls hooks.
     """
 
     name: str
@@ -56,12 +60,23 @@ class PluginInfo:
     status: Status = "active"
     hooks: tuple[str, ...] = ()
     failures: int = 0
+    faults: list[Fault] = field(default_factory=list)
     error: PluginError | None = None
 
     @property
     def switch(self) -> str:
         """What turns it off, for error texts."""
         return f"--plugin no:{self.name}"
+
+    def count(self, hook: str, message: str, error: PluginError) -> None:
+        """Count a failure that was isolated, and keep it if there was none like it."""
+        self.failures += 1
+        self.error = error
+        same = next((fault for fault in self.faults if (fault.hook, fault.message) == (hook, message)), None)
+        if same is not None:
+            same.times += 1
+        elif len(self.faults) < MOST_FAULTS:
+            self.faults.append(Fault(hook, message, error))
 
 
 class _Manager(pluggy.PluginManager):
@@ -195,7 +210,7 @@ class PluginRegistry:
         more = "".join(f"; {fault.message}{_at(fault)}" for fault in faults[1:])
         message = f"plugin {info.name} is left out: {first.message}{more}"
         help = first.help or f"{info.switch} leaves it out"
-        if "--plugin no:" not in help:
+        if "--plugin no:" not in help and first.code != _SAME_NAME:  # which would leave both out
             help += f"; or leave it out: {info.switch}"
         error = PluginError(message, code=first.code, path=first.path, line=first.line, help=help)
         error.__cause__ = first.__cause__
@@ -235,6 +250,19 @@ def _stamp(info: PluginInfo) -> str:
     return f"{info.path}:{status.st_mtime_ns}:{status.st_size}" if status is not None else ""
 
 
+def rename_one(first: PluginInfo, second: PluginInfo) -> str:
+    """How to have one of two plugins of a name, or both. ``no:NAME`` would block both."""
+    files = [info.path.name for info in (second, first) if info.source == "project" and info.path is not None]
+    ways = [f"rename hooks/{files[0]}" if files else "give one of them another name"]
+    if first.distribution != second.distribution:
+        ways += [
+            f"`--plugin no:{info.distribution}` {effect}"
+            for info, effect in ((second, "keeps the first"), (first, "takes the other instead"))
+            if info.distribution is not None and info.distribution.lower() != info.name.lower()
+        ]
+    return "; ".join(ways)
+
+
 def _name_taken(taken: PluginInfo, info: PluginInfo) -> PluginError:
     def described(one: PluginInfo) -> str:
         origin = one.distribution or (one.path.as_posix() if one.path is not None else one.source)
@@ -242,7 +270,7 @@ def _name_taken(taken: PluginInfo, info: PluginInfo) -> PluginError:
 
     return PluginError(
         f"two plugins are called {info.name!r}: {described(taken)}, which was first, and {described(info)}",
-        code="JK707",
+        code=_SAME_NAME,
         path=info.path,
-        help="give one of them another name (entry point, or file name), or uninstall it",
+        help=rename_one(taken, info),
     )

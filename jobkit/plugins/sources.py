@@ -67,9 +67,18 @@ class PluginChoice:
         return cls(tuple(load), tuple(block), autoload=not disable_autoload, strict=strict, trace=trace)
 
 
-def named_by(variables: Mapping[str, str]) -> list[str]:
-    """The plugins that ``JOBKIT_PLUGINS`` names."""
-    return [name for text in variables.get(PLUGINS, "").split(",") if (name := text.strip())]
+def named_by(variables: Mapping[str, str]) -> tuple[list[str], list[str]]:
+    """The plugins that ``JOBKIT_PLUGINS`` asks for, and those that it leaves out with ``no:NAME``."""
+    words = [word for text in variables.get(PLUGINS, "").split(",") if (word := text.strip())]
+    wanted = [word for word in words if not word.startswith(_BLOCK)]
+    left_out = [word.removeprefix(_BLOCK).strip() for word in words if word.startswith(_BLOCK)]
+    if "" in left_out:
+        raise UsageError(
+            f"{PLUGINS}: {_BLOCK!r} names no plugin",
+            code="JK711",
+            help=f"write {PLUGINS}=NAME to load one, {PLUGINS}=no:NAME to leave one out",
+        )
+    return wanted, left_out
 
 
 def autoloads(choice: PluginChoice, variables: Mapping[str, str]) -> bool:

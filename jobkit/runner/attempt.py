@@ -26,6 +26,7 @@ from jobkit.runner.outcome import (
     checked_result,
     is_cancellation,
     judge,
+    left_open,
 )
 from jobkit.runner.wrapping import Wrapping
 from jobkit.severable import Severable, Severed, running_asyncio_task
@@ -83,6 +84,8 @@ class Attempt:
         self._ended: tuple[datetime, timedelta] | None = None
         #: Told that plugins begin with something (None), and how many seconds of the attempt that took.
         self.held_up: Callable[[float | None], None] | None = None
+        #: Since somebody wants to stop: by when plugins have to end what they do, by the event loop's clock.
+        self.plugins_until: float | None = None
         #: The thread of the job, if it was left behind.
         self.thread: ThreadCall | None = None
 
@@ -130,6 +133,8 @@ class Attempt:
 
     def stop(self, stop: Stop) -> None:
         """Cancel the attempt; the first reason counts. Services are still closed, in limited time."""
+        if self._ended is not None and self._wrapping is not None and stop.status is RunStatus.CANCELLED:
+            self._hurry_plugins(self._wrapping)
         if self._stop is not None or self._over:
             return
         self._stop = stop
@@ -204,7 +209,13 @@ class Attempt:
                         self._went_wrong(error)
             self._ended = self._end()
             stopped = RunCancelled(self._stop.message) if self._stop is not None else None
+            if self._stop is not None and self._stop.status is RunStatus.CANCELLED:
+                self._hurry_plugins(self._wrapping)
             await self._wrapping.leave(self._error or stopped)
+
+    def _hurry_plugins(self, wrapping: Wrapping) -> None:
+        self.plugins_until = self.plugins_until or anyio.current_time() + self.site.cleanup.total_seconds()
+        wrapping.hurry(self.plugins_until)
 
     def pause(self) -> None:
         """Plugins begin with something: their time is not the job's."""
@@ -369,7 +380,7 @@ class Attempt:
 
     def _went_wrong(self, error: BaseException) -> None:
         """The task of the job did not end as tasks do."""
-        self._error = self._error or (_left_open(error) if self._left is None else None)
+        self._error = self._error or (left_open(error) if self._left is None else None)
 
     def _late(self) -> bool:
         limit = self.order.limit
@@ -387,14 +398,3 @@ class Attempt:
     def _cut_off(self) -> None:
         if self._body is not None:
             self._body.sever()
-
-
-def _left_open(error: BaseException) -> RunError:
-    """The task of the job did not end as tasks do."""
-    failure = RunError(
-        "the job left a cancel scope or a task group open",
-        code="JK525",
-        help="enter them with `with` and `async with`",
-    )
-    failure.__cause__ = error
-    return failure

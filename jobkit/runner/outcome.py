@@ -263,3 +263,14 @@ def _leaves(error: BaseException) -> Iterator[BaseException]:
             yield from _leaves(inner)
     else:
         yield error
+
+
+def left_open(error: BaseException) -> RunError:
+    """The task of the job did not end as tasks do."""
+    failure = RunError(
+        "the job left a cancel scope or a task group open",
+        code="JK525",
+        help="enter them with `with` and `async with`",
+    )
+    failure.__cause__ = error
+    return failure

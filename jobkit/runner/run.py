@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -63,6 +63,7 @@ class Run:
         self._patience = Patience(environment.site.cleanup)
         self._current: Attempt | ProcessAttempt | anyio.CancelScope | None = None
         self._stop: Stop | None = None
+        self._plugins_until: float | None = None
         self._record: RunRecord
         self._lease: Lease
         self._log: FilteringBoundLogger
@@ -170,6 +171,7 @@ class Run:
             attempt = self._prepared(capture, journal)
             verdict = await attempt.verdict()
             self._current = None
+            self._plugins_until = attempt.plugins_until
             if attempt.interrupted is not None:
                 self._patience.interrupted = attempt.interrupted
                 self._stop = self._stop or self._interruption()
@@ -317,16 +319,38 @@ class Run:
         if hooks is not None and hooks.implemented("run_finished"):
             from jobkit.plugins import values
 
-            try:
-                with anyio.CancelScope(shield=True) as scope:
-                    if self._patience.interrupted is not None:
-                        scope.deadline = anyio.current_time() + environment.site.cleanup.total_seconds()
-                    await hooks.run_finished(values.Run(record, self._request.spec))
-            except anyio.get_cancelled_exc_class() as cancellation:
-                self._patience.interrupted = cancellation
-            if self._patience.interrupted is not None and scope.cancelled_caught:
+            run = values.Run(record, self._request.spec)
+            if not await self._shielded(lambda: hooks.run_finished(run)):
                 self._log.warning("run_finished.cut_off", run_id=record.id)
         environment.audience.finished(record)
+
+    async def _shielded(self, tell: Callable[[], Awaitable[None]]) -> bool:
+        """Whether *tell* came to its end: it has the time that it needs, until somebody wants to stop."""
+        scope, over = anyio.CancelScope(shield=True), anyio.Event()
+
+        async def told() -> None:
+            with scope:
+                await tell()
+            over.set()
+
+        def hurry() -> None:
+            last = anyio.current_time() + self._environment.site.cleanup.total_seconds()
+            scope.deadline = min(scope.deadline, self._plugins_until or last)
+
+        if self._patience.interrupted is not None:
+            hurry()
+        try:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(told)
+                try:
+                    with anyio.CancelScope(shield=self._patience.interrupted is not None):
+                        await over.wait()
+                except anyio.get_cancelled_exc_class():
+                    hurry()
+                    raise
+        except anyio.get_cancelled_exc_class() as cancellation:
+            self._patience.interrupted = cancellation
+        return not scope.cancelled_caught
 
     def _tell_attempt(self, outcome: Outcome, retry_at: datetime | None) -> None:
         record, number = self._record, self._lease.attempt

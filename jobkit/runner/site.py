@@ -18,10 +18,10 @@ from jobkit.logs import get_logger
 from jobkit.plugins.watchdog import Watchdog
 from jobkit.runner.alarms import Alarms
 from jobkit.runner.executors.thread import Threads
-from jobkit.subtasks import guarded_subtasks
 from jobkit.services.builtin import CLOCK, CONFIG, PROJECT, builtin_specs
 from jobkit.services.graph import Provider, ServiceGraph
 from jobkit.services.host import ServiceHost
+from jobkit.subtasks import guarded_subtasks
 
 if TYPE_CHECKING:
     from jobkit.clock import Clock

@@ -63,6 +63,10 @@ class Wrapping:
             if error is not None:  # frames of plugins are no part of it
                 error.__traceback__ = trace
 
+    def hurry(self, until: float) -> None:
+        """Have leaving them end by *until*, on the clock of the event loop."""
+        self._wrappers.hurry(until)
+
     def around_call(self) -> AroundCall | None:
         """What is to be done in the thread of the job, if anything."""
         if not self._wrappers.has_plain:

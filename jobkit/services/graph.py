@@ -13,8 +13,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_origin
 
 from jobkit.annotations import NOTHING, text_of_annotation
-from jobkit.exceptions import ServiceError, ServiceNotFound
-from jobkit.services.refusals import Asker, ambiguous, contradiction, cycle, missing, twice, wrong_scope
+from jobkit.exceptions import ServiceError, ServiceNotFound, relative_to
+from jobkit.services.refusals import (
+    Asker,
+    ambiguous,
+    contradiction,
+    cycle,
+    missing,
+    replaces_nothing,
+    twice,
+    wrong_scope,
+)
 from jobkit.services.requests import ServiceRequest
 from jobkit.services.specs import GivenSpec, ServiceSpec, SuppliedSpec
 
@@ -49,11 +58,18 @@ class ServiceNode:
 
     provider: Provider
     arguments: tuple[tuple[ServiceRequest, ServiceNode | None], ...] = ()
+    root: Path | None = None
 
     @property
     def spec(self) -> ServiceSpec:
         """What it is."""
         return self.provider.spec
+
+    @property
+    def place(self) -> str:
+        """File and line of the factory, relative to the project's root; empty if nobody knows."""
+        path, line = self.spec.place
+        return f"{relative_to(path, self.root)}:{line}" if path is not None else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +111,7 @@ class ServiceGraph:
             extension: self._one_per_name(item for item in providers if item.extension == extension)
             for extension in {item.extension for item in providers if item.extension is not None}
         }
+        self.errors += _replacing_nothing(providers)
         self._given = _given_providers(given or {}, list(self._common.values()))
         self._nodes: dict[Provider, ServiceNode] = {}
         self._views: dict[str, tuple[Provider, ...]] = {}
@@ -153,7 +170,7 @@ class ServiceGraph:
         if provider.value is not NOTHING or isinstance(spec, SuppliedSpec):
             node = ServiceNode(provider)
         else:
-            node = ServiceNode(provider, self._arguments(provider, (*chain, asker)))
+            node = ServiceNode(provider, self._arguments(provider, (*chain, asker)), self._root)
         # Two threads may both have made it: any of the two will do, but all have to use the same.
         return self._nodes.setdefault(provider, node)
 
@@ -187,7 +204,7 @@ class ServiceGraph:
             if before is None or provider.spec.replaces:
                 found[provider.name] = provider
             elif not before.spec.replaces:
-                self.errors.append(twice(before, provider))
+                self.errors.append(twice(before, provider, self._root))
         return found
 
 
@@ -200,6 +217,21 @@ def resolve(job: JobSpec, available: ServiceGraph | Sequence[ServiceSpec]) -> Se
 @lru_cache(maxsize=4)
 def _graph_of(services: tuple[ServiceSpec, ...]) -> ServiceGraph:
     return ServiceGraph(services)
+
+
+def _replacing_nothing(providers: Sequence[Provider]) -> list[ServiceError]:
+    """Those that are to take the place of a service that its jobs do not have: likely misspelt."""
+    wrong = []
+    for item in providers:
+        if item.spec.replaces:
+            others = {
+                other.name
+                for other in providers
+                if other is not item and other.extension in (None, item.extension)
+            }
+            if item.name not in others:
+                wrong.append(replaces_nothing(item, sorted(others)))
+    return wrong
 
 
 def _provider_for(

@@ -106,15 +106,11 @@ class ServiceHost:
         try:
             answer = node.spec.ping(service)
             if hasattr(answer, "__await__"):
-                await answer
+                answer = await answer
         except (Exception, SystemExit, BaseExceptionGroup) as error:  # it raises whatever its library does
-            path, line = node.spec.place
-            raise ServiceError(
-                f"service `{name}` is not well: {described(error)}",
-                code="JK408",
-                path=path,
-                line=line,
-            ) from error
+            raise _not_well(node, described(error)) from error
+        if answer is False:
+            raise _not_well(node, "its ping returned False")
 
     # -- for run scopes and for services that need others ---------------------------------------------
 
@@ -311,6 +307,17 @@ async def _left(service: OpenService | HostedService, error: BaseException | Non
 
 def _not_closed(node: ServiceNode, error: BaseException) -> ServiceError:
     return _trouble(node, "could not be closed", error)
+
+
+def _not_well(node: ServiceNode, why: str) -> ServiceError:
+    path, line = node.spec.place
+    return ServiceError(
+        f"service `{node.spec.name}` is not well: {why}",
+        code="JK408",
+        path=path,
+        line=line,
+        help="look at what stands behind it: a server, a file, an account; then ask again",
+    )
 
 
 def _not_in_time(node: ServiceNode, what: str, seconds: float) -> ServiceError:

@@ -13,10 +13,9 @@ from contextlib import (
 )
 from typing import Any
 
-from jobkit.exceptions import ServiceError
+from jobkit.exceptions import JobkitError, ServiceError
 from jobkit.sanitising import safe_text
 from jobkit.services.graph import ServiceNode
-from jobkit.services.specs import ServiceSpec
 
 #: Something to enter around a synchronous call into a factory; what is given says what is called.
 Watch = Callable[[Callable[[], str]], AbstractContextManager[None]]
@@ -45,16 +44,16 @@ def manager_for(
     if node.spec.is_manager:
         manager: AbstractAsyncContextManager[Any] = factory(*placed, **named)
         return manager
-    return _called(node.spec, placed, named, watch)
+    return _called(node, placed, named, watch)
 
 
 @asynccontextmanager
 async def _called(
-    spec: ServiceSpec, placed: list[Any], named: dict[str, Any], watch: Watch
+    node: ServiceNode, placed: list[Any], named: dict[str, Any], watch: Watch
 ) -> AsyncIterator[Any]:
     """A service that only opens: there is nothing to close."""
-    with watch(lambda: _words(spec, "opening")):
-        value = spec.factory(*placed, **named)
+    with watch(lambda: _words(node, "opening")):
+        value = node.spec.factory(*placed, **named)
     yield await value if inspect.isawaitable(value) else value
 
 
@@ -74,7 +73,7 @@ class OpenService:
         if hasattr(manager, "__aenter__"):
             self.value = await manager.__aenter__()
         else:
-            with self._watch(lambda: _words(self.node.spec, "opening")):
+            with self._watch(lambda: _words(self.node, "opening")):
                 self.value = manager.__enter__()
         self._manager = manager
         return self.value
@@ -91,16 +90,15 @@ class OpenService:
             if hasattr(manager, "__aexit__"):
                 await manager.__aexit__(*details)
             else:
-                with self._watch(lambda: _words(self.node.spec, "closing")):
+                with self._watch(lambda: _words(self.node, "closing")):
                     manager.__exit__(*details)
         except BaseException as raised:  # whatever closing raises belongs to the record of the run
             return None if error is not None and _repeats(raised, error) else raised
         return None
 
 
-def _words(spec: ServiceSpec, what: str) -> str:
-    path, line = spec.place
-    return f"{what} service `{spec.name}`" + (f" ({path}:{line})" if path is not None else "")
+def _words(node: ServiceNode, what: str) -> str:
+    return f"{what} service `{node.spec.name}`" + (f" ({node.place})" if node.place else "")
 
 
 def _repeats(raised: BaseException, error: BaseException) -> bool:
@@ -123,12 +121,14 @@ def described(error: BaseException) -> str:
 def not_opened(node: ServiceNode, error: BaseException) -> ServiceError:
     """The error for the run that asked: which service, and what its factory raised."""
     path, line = node.spec.place
+    hints = [error.help] if isinstance(error, JobkitError) and error.help else []
+    place = f"look at its factory, {node.place}, and at what it opens; " if node.place else ""
     failure = ServiceError(
         f"service `{node.spec.name}` could not be opened: {described(error)}",
         code="JK401",
         path=path,
         line=line,
-        help="the next run that asks for it tries again",
+        help="\n".join([*hints, f"{place}the next run that asks for it tries again"]),
     )
     failure.__cause__ = error
     return failure

@@ -138,16 +138,32 @@ def contradiction(request: ServiceRequest, found: Provider, chain: tuple[Asker, 
     )
 
 
-def twice(first: Provider, second: Provider) -> ServiceError:
-    """Two services under one name."""
+def twice(first: Provider, second: Provider, root: Path | None = None) -> ServiceError:
+    """Two services under one name; the place of the first is told relative to *root*."""
     path, line = second.spec.place
-    where = ":".join(str(part) for part in first.spec.place if part is not None) or first.source
+    there, number = first.spec.place
+    where = (
+        ":".join(str(part) for part in (there and relative_to(there, root), number) if part) or first.source
+    )
     return ServiceError(
         f"there already is a service `{second.name}`" + (f" ({where})" if where else ""),
         code="JK407",
         path=path,
         line=line,
         help="give it another name, or replaces=True if it is to take the other's place",
+    )
+
+
+def replaces_nothing(provider: Provider, names: Sequence[str]) -> ServiceError:
+    """It says that it replaces another, and there is none of its name."""
+    path, line = provider.spec.place
+    near = difflib.get_close_matches(provider.name, names, n=1)
+    return ServiceError(
+        f"service `{provider.name}` replaces nothing: no other service has that name",
+        code="JK406",
+        path=path,
+        line=line,
+        help=f"did you mean `{near[0]}`?" if near else "take replaces=True out, or give it the other's name",
     )
 
 

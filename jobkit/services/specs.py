@@ -15,6 +15,7 @@ from jobkit.annotations import (
     NOTHING,
     UnresolvedError,
     evaluate,
+    text_of_annotation,
     unwrap,
     without_none,
 )
@@ -33,12 +34,15 @@ class ServiceSpec:
     """A service that jobs, and other services, may ask for; nothing is opened by making one.
 
     *factory* opens it: a function, coroutine function, (async) generator function that yields it once,
-    or (async) context-manager function; its own parameters are services. It is called on the event loop.
+    or (async) context-manager function; its own parameters are services. It is called on the event loop:
+    a plain one that waits, for a connection say, holds up every run meanwhile, and no timeout ends it.
+    What blocks goes into an ``async def``: ``await anyio.to_thread.run_sync(connect)``.
     *provides* is the type (or a tuple of types) under which it is found, by default what *factory* is
     annotated to return. *scope* ``scheduler`` opens one for the process, on first use; ``run`` one for
     each run, which sees the run's exception. *autouse* opens it for every run, asked for or not;
     *replaces* lets it take the place of another of the same *name*; *ping* is called with the open
-    service, and raises if it is not well. Raises ServiceError if any of this is not what it should be.
+    service, and raises or returns False if it is not well. Raises ServiceError if any of this is not what
+    it should be.
     """
 
     factory: Callable[..., Any]
@@ -100,6 +104,18 @@ class ServiceSpec:
             self._read["types"] = tuple(item for item in listed if item not in (None, NOTHING, Any, object))
         found: tuple[Any, ...] = self._read["types"]
         return found
+
+    @property
+    def unreadable(self) -> str:
+        """What *factory* is annotated to return, where that cannot be evaluated and no type is said."""
+        shape: Shape = self._read["shape"]
+        if self.provides is not None or isinstance(self.factory, type):
+            return ""
+        try:
+            evaluate(shape.returns, shape.names, shape.local_names)
+        except UnresolvedError:
+            return text_of_annotation(shape.returns)
+        return ""
 
     def provides_type(self, wanted: Any) -> bool:
         """Whether it is found under the type *wanted*, which is compared exactly."""

@@ -15,6 +15,7 @@ import anyio
 from anyio.from_thread import BlockingPortal
 
 from jobkit.exceptions import PluginError
+from jobkit.plugins.guards import told_as_interruption
 from jobkit.severable import Severable, Severed
 from jobkit.sinks.timing import SinkTime
 
@@ -176,11 +177,14 @@ async def _contained(call: Callable[[], Awaitable[Any]], ended: Ended) -> None:
         ended.error = RuntimeError("it was cancelled, by nobody but itself")
         ended.error.__cause__ = error
     except BaseExceptionGroup as group:
-        if group.subgroup(KeyboardInterrupt) is not None:
+        if group.subgroup(KeyboardInterrupt) is not None and not told_as_interruption(group):
             raise
         ended.error = group
-    except KeyboardInterrupt:
-        raise
+    except KeyboardInterrupt as error:
+        if not told_as_interruption(error):
+            raise
+        ended.error = RuntimeError("it raised KeyboardInterrupt")
+        ended.error.__cause__ = error
     except BaseException as error:  # SystemExit too: it would end the process
         ended.error = error
 

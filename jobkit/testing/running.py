@@ -48,6 +48,8 @@ class TestRunner:
             spec = find(project, job)
         jobs: Mapping[str, JobSpec] = {spec.name: spec}
         if project is not None:
+            with explained():
+                _check_names(project, services or {})
             jobs = project.jobs_with(services) if services else project.jobs
             spec = jobs.get(spec.name, spec)
         config = project.config if project is not None else _plain_config(self._folder)
@@ -102,6 +104,25 @@ def find(project: Project | None, job: str | Callable[..., Any] | type) -> JobSp
         if known.target is job or _same(known.target, job):
             return known
     return _spec_of(job)
+
+
+def _check_names(project: Project, services: Mapping[str | type, object]) -> None:
+    """UsageError for a name that no job and no factory of *project* asks for: nobody would get it."""
+    given = [name for name in services if isinstance(name, str)]
+    if not given:
+        return
+    known = {item.name for item in project.services if not item.private}
+    requests = [request for spec in project.jobs.values() for request in spec.signature.services]
+    requests += [request for item in project.services for request in item.spec.requests]
+    known |= {request.parameter if request.marker is None else request.marker.name for request in requests}
+    for name in given:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            raise UsageError(
+                f"services={{{name!r}: …}}: no service has that name, and nothing asks for it",
+                code="JK809",
+                help=f"did you mean {near[0]!r}?" if near else "`jobkit services` shows what there is",
+            )
 
 
 def _same(known: object, job: object) -> bool:

@@ -274,6 +274,8 @@ class SinkState(Shape):
     failures: int
     suspended_until: Instant | None
     error: str | None
+    failing: int
+    failure: str | None
     delivered_at: Instant | None
     seen_at: Instant
     max_age: str
@@ -291,6 +293,12 @@ class DeadLetter(Shape):
     failures: int
     reason: Literal["failures", "rejected", "max_age"]
     error: str | None
+
+
+class ForgottenSink(Shape):
+    sink: str
+    waiting: int
+    dead: int
 
 
 class DeadLetters(Shape):
@@ -411,6 +419,7 @@ class Plugin(Shape):
     status: Literal["active", "blocked", "broken", "unregistered"]
     hooks: list[str]
     failures: int
+    failed: list[Error]
     error: Error | None
 
 
@@ -450,6 +459,7 @@ _DATA: dict[str, Any] = {
     "db.prune": Pruned | None,
     "db.export": Exported | None,
     "db.dead-letters": DeadLetters | None,
+    "db.forget-sink": ForgottenSink | None,
     "init": Scaffold | None,
     "new.job": JobScaffold | None,
     "new.service": ServiceScaffold | None,

@@ -80,6 +80,36 @@ def test_status_tells_how_sinks_stand(undelivered: CommandLine) -> None:
     assert (audit.delivered_at, audit.owner) == (None, None)
 
 
+async def _fail(root: Path) -> None:
+    """One result of ``audit`` fails, others are taken."""
+    store = SqliteStore(Path(".jobkit/jobkit.db"), project="shop", root=root, now=lambda: NOW)
+    async with store:
+        owner = ProcessIdentity("host-a", "boot", "namespace", 4711, "1")
+        taken = await store.take_sink("audit", owner, timedelta(minutes=1))
+        assert taken is not None
+        first, second, *_ = await store.outbox("audit")
+        verdicts = [
+            OutboxVerdict(first.id, "failed", "HTTP 500: no", not_before=NOW + timedelta(minutes=1)),
+            OutboxVerdict(second.id, "delivered"),
+        ]
+        assert await store.settle_outbox(taken, verdicts, failures=0, suspended_until=None, error=None)
+
+
+def test_a_result_that_fails_while_others_are_taken_is_seen(undelivered: CommandLine) -> None:
+    """In status and by doctor, with what was said last; else nobody would know before it is given up."""
+    anyio.run(_fail, undelivered.root)
+    sinks = {sink.name: sink for sink in checked(undelivered("db", "status", "--json")).data.sinks}
+    assert (sinks["audit"].failing, sinks["audit"].failure) == (1, "HTTP 500: no")
+    assert (sinks["webhook"].failing, sinks["webhook"].failure) == (0, None)
+    shown = undelivered("db", "status").out
+    assert "1 run failing" in shown
+    assert "audit: HTTP 500: no" in shown
+    [found] = [each for each in checked(undelivered("doctor", "--json")).data if "audit" in each.message]
+    assert (found.status, found.message) == (
+        "warn", "audit 1 run failing, 4 results waiting: HTTP 500: no",
+    )  # fmt: skip
+
+
 def test_dead_letters_are_listed_oldest_first(undelivered: CommandLine) -> None:
     """With the run, the reason and the last error; escaped on the screen only."""
     answer = checked(undelivered("db", "dead-letters", "--json")).data
@@ -131,7 +161,7 @@ def test_what_is_replayed_waits_again(undelivered: CommandLine) -> None:
     first, second, third = ids(undelivered)
     ended = undelivered("db", "dead-letters", "--replay", str(first), str(third))
     assert (ended.code, ended.out) == (
-        0, "2 results wait again: a scheduler delivers them, or the next `jobkit run`\n",
+        0, "2 results wait again: the next `jobkit run` delivers them\n",
     )  # fmt: skip
     assert ids(undelivered) == [second]
     sinks = {sink.name: sink for sink in checked(undelivered("db", "status", "--json")).data.sinks}
@@ -171,6 +201,11 @@ def test_what_is_dropped_is_gone_and_its_run_is_not(undelivered: CommandLine) ->
         ("--replay --all 1", "give either"),
         ("--replay 1 999", "`jobkit db dead-letters` lists them"),
         ("--drop 1 --sink audit", "`jobkit db dead-letters` lists them"),
+        ("--drop abc", "`jobkit db dead-letters` lists them"),
+        ("--replay 0", "`jobkit db dead-letters` lists them"),
+        ("--sink webhok", "did you mean 'webhook'?"),
+        ("--sink zzz --replay --all", "`jobkit db status` lists the sinks"),
+        ("--sink zzz --drop --all", "`jobkit db status` lists the sinks"),
     ],
 )
 def test_what_is_not_clear_is_refused(line: str, help: str, undelivered: CommandLine) -> None:
@@ -181,6 +216,38 @@ def test_what_is_not_clear_is_refused(line: str, help: str, undelivered: Command
     [error] = checked(ended).errors
     assert help in (error.help or "")
     assert ids(undelivered) == before
+
+
+def test_a_sink_is_forgotten(undelivered: CommandLine) -> None:
+    """With what waits for it; its runs can be pruned from then on, and other sinks keep what is theirs."""
+    for name in ("audit", "webhook"):
+        answer = checked(undelivered("db", "forget-sink", name, "--json")).data
+        # What is dead goes with its run, which is pruned as soon as nothing waits for it.
+        assert (answer.sink, answer.waiting, answer.dead) == (name, 5 if name == "audit" else 1, 0)
+        left = {sink.name: sink for sink in checked(undelivered("db", "status", "--json")).data.sinks}
+        assert name not in left
+        pruned = checked(undelivered("db", "prune", "--before", "now", "--json")).data.runs
+        assert pruned == (4 if name == "audit" else 1)
+    ended = undelivered("db", "forget-sink", "gone")
+    assert (ended.code, ended.out) == (0, "forgot sink gone: 0 waiting results and 0 dead letters deleted\n")
+
+
+@pytest.mark.parametrize("name", ["webhok", "zzz"])
+def test_an_unknown_sink_cannot_be_forgotten(name: str, undelivered: CommandLine) -> None:
+    """Exit code 4, with the closest name or where to look."""
+    ended = undelivered("db", "forget-sink", name, "--json")
+    assert ended.code == 4
+    [error] = checked(ended).errors
+    assert error.help == (
+        "did you mean 'webhook'?" if name == "webhok"
+        else "`jobkit db status` lists the sinks that results are kept for"
+    )  # fmt: skip
+
+
+def test_where_nothing_ran_no_sink_is_forgotten(cli: CommandLine) -> None:
+    """And no store is made."""
+    assert cli("db", "forget-sink", "webhook").code == 4
+    assert not (cli.root / ".jobkit/jobkit.db").exists()
 
 
 PLUGIN = """\

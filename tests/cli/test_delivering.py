@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import signal
+import time
 from pathlib import Path
 
 import pytest
@@ -193,3 +195,55 @@ def test_after_ctrl_c_in_a_run_nobody_waits_for_sinks(project: CommandLine) -> N
     assert "sink slow: 1 finished run to be delivered by the next `jobkit run`" in ended.err
     assert "sink webhook: 1 finished run" in ended.err
     assert got(project) == []
+
+
+BLOCKING = """
+import time
+from pathlib import Path
+from jobkit import Sink, hookimpl
+
+class Blocking(Sink):
+    name = "blocking"
+    timeout = 60
+    local = LOCAL
+
+    async def emit(self, run):
+        (Path(__file__).parent / "begun").touch()
+        time.sleep(60)
+
+@hookimpl
+def jobkit_result_sinks(config):
+    return [Blocking()]
+"""
+
+
+@pytest.mark.parametrize("local", [False, True])
+def test_one_ctrl_c_ends_it_although_a_sink_holds_everything_up(project: CommandLine, local: bool) -> None:
+    """The runs are answered for, and what waits waits; a sink that hears nothing is not waited for."""
+    project.file("hooks/blocking.py", BLOCKING.replace("LOCAL", str(local)))
+    with going(project, "--json", "run", "good") as program:
+        program.wait_for("plugin blocking: sink blocking, emit has not returned for 5 s")
+        asked = time.monotonic()
+        program.process.send_signal(signal.SIGINT)
+        if local:  # while runs go on, and these are not over for the command yet, the first one is for them
+            program.wait_for("once more ends it")
+            program.process.send_signal(signal.SIGINT)
+        ended = program.end()
+    assert time.monotonic() - asked < 5
+    assert ended.code == 2, ended.err
+    assert [run["status"] for run in json.loads(ended.out)["data"]] == ["succeeded"]
+
+
+def test_check_warns_of_a_file_that_cannot_be_written(project: CommandLine) -> None:
+    """With its whole path below the root; nothing is made by looking."""
+    settings = (project.root / "jobkit.toml").read_text(encoding="utf-8")
+    project.file("jobkit.toml", f'{settings}\n[plugins.jsonl]\npath = "var/runs.jsonl"\n')
+    assert project("check", "--json").data["warnings"] == []
+    assert not (project.root / "var").exists()
+    (project.root / "var/runs.jsonl").mkdir(parents=True)
+    ended = project("check", "--json")
+    [warning] = ended.data["warnings"]
+    assert (warning["code"], warning["message"]) == (
+        "JK735", "runs cannot be appended to var/runs.jsonl: it is not a file",
+    )  # fmt: skip
+    assert "to var, or let `[plugins.jsonl] path`" in warning["help"]

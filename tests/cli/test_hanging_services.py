@@ -59,3 +59,14 @@ def test_signals_are_heard_while_services_close(cli: CommandLine) -> None:
         ended = program.end()
     assert ended.code == 2, ended.err
     assert [run["status"] for run in ended.json["data"]] == ["succeeded"]
+
+
+def test_doctor_says_what_to_do_about_a_service_that_does_not_open(cli: CommandLine) -> None:
+    """Where its factory is, and whatever is said about the error itself."""
+    project(cli, OPENS_NEVER.format(body='raise OSError("no route")'))
+    cli.file(
+        "hooks/database.py", (cli.root / "hooks/database.py").read_text().replace('"db")', '"db", ping=id)')
+    )
+    [said] = [item for item in cli("doctor", "--json").json["data"] if item["check"] == "services"]
+    assert said["message"] == "hooks/database.py:4: service `db` could not be opened: OSError: no route"
+    assert "look at its factory, hooks/database.py:4, and at what it opens" in said["help"]

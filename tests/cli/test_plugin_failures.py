@@ -48,11 +48,138 @@ def test_check_warns_of_hooks_that_have_failed(name: str, project: CommandLine) 
 
 
 def test_check_says_how_often(project: CommandLine) -> None:
-    """And shows the last one."""
+    """A failure that comes again is one warning."""
     project.file("extensions/web/jobs/more.py", JOB.replace("work", "more"))
-    project.file("hooks/bad.py", hook("jobkit_collectreport", "raise ValueError(report.path.name)", "report"))
+    project.file("hooks/bad.py", hook("jobkit_collectreport", "raise ValueError('no')", "report"))
     [warning] = checked(project("check", "--json")).data.warnings
-    assert "has failed 2 times, the last time: jobkit_collectreport: ValueError: work.py" in warning.message
+    said = "plugin bad takes part and has failed 2 times: jobkit_collectreport: ValueError: no"
+    assert warning.message == said
+
+
+def test_each_different_failure_is_shown(project: CommandLine) -> None:
+    """Everywhere where people look, with the plugin's name; not only the last."""
+    project.file("extensions/web/jobs/more.py", JOB.replace("work", "more"))
+    report = hook("jobkit_collectreport", "raise ValueError(report.path.name)", "report")
+    services = hook("jobkit_services", "raise ValueError('no')").removeprefix(HEAD)
+    project.file("hooks/bad.py", report + services)
+    said = {
+        "plugin bad takes part and has failed: jobkit_collectreport: ValueError: more.py",
+        "plugin bad takes part and has failed: jobkit_collectreport: ValueError: work.py",
+        "plugin bad takes part and has failed: jobkit_services: ValueError: no",
+    }
+    assert {warning.message for warning in checked(project("check", "--json")).data.warnings} == said
+    assert {text.partition(": ")[2] for status, text in doctors(project) if status == "warn"} == said
+    [bad] = [plugin for plugin in checked(project("plugins", "--json")).data if plugin.name == "bad"]
+    assert ({error.message for error in bad.failed}, bad.failures) == (said, 3)
+    assert bad.error.message.startswith("plugin bad has failed: ")
+    shown = project("plugins").out
+    assert all(text in shown for text in said)
+
+
+def doctors(project: CommandLine) -> list[tuple[str, str]]:
+    return findings(project("doctor", "--json"), "plugins")
+
+
+def test_very_many_different_failures_are_counted(project: CommandLine) -> None:
+    """The first twenty are shown, the others in one line."""
+    for number in range(25):
+        project.file(f"extensions/web/jobs/more{number}.py", JOB.replace("work", f"more{number}"))
+    project.file("hooks/bad.py", hook("jobkit_collectreport", "raise ValueError(report.path.name)", "report"))
+    warnings = checked(project("check", "--json")).data.warnings
+    assert len(warnings) == 21
+    assert warnings[-1].message == "plugin bad has failed 6 times more, in too many ways to show"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "jobkit_services",
+        "jobkit_schedule_kinds",
+        "jobkit_log_processors",
+        "jobkit_commands",
+        "jobkit_result_sinks",
+    ],
+)
+def test_a_required_plugin_has_to_provide_what_it_should(name: str, project: CommandLine) -> None:
+    """What it does not provide would be missing every night: an error of `check` and `run`."""
+    project.file("jobkit.toml", '[project]\nname = "shop"\nrequired_plugins = ["bad"]\n')
+    project.file("hooks/bad.py", hook(name, "raise ValueError('no luck')"))
+    for line in (["check"], ["run", "work"]):
+        ended = project(*line, "--json")
+        assert ended.code == 2
+        [error] = ended.json["errors"]
+        assert error["code"] == "JK721"
+        assert error["message"] == f"plugin bad is required, and has failed: {name}: ValueError: no luck"
+        assert (error["path"], error["line"]) == ("hooks/bad.py", 6)
+        assert "take bad out of required_plugins" in error["help"]
+    project.file("jobkit.toml", '[project]\nname = "shop"\n')
+    assert project("check").code == 0
+
+
+def test_what_a_required_plugin_does_wrong_while_jobs_run_is_isolated(project: CommandLine) -> None:
+    """The job went well, whatever is told of it; with ``--strict`` too."""
+    project.file("jobkit.toml", '[project]\nname = "shop"\nrequired_plugins = ["bad"]\n')
+    project.file("hooks/bad.py", hook("jobkit_run_finished", "raise ValueError('no luck')", "run"))
+    assert project("run", "work").code == 0
+    assert project("run", "work", "--strict").code == 0
+
+
+def test_a_sink_that_cannot_be_asked_for_is_an_error_of_a_strict_run(project: CommandLine) -> None:
+    """Sinks are asked when a run begins, after the project was loaded."""
+    project.file("hooks/bad.py", hook("jobkit_result_sinks", "raise ValueError('no luck')"))
+    assert project("run", "work").code == 0
+    ended = project("run", "work", "--strict")
+    assert ended.code == 2
+    assert "plugin bad takes part, and has failed: jobkit_result_sinks" in ended.err
+    assert project("run", "work", "--strict", "--plugin", "no:bad").code == 0
+
+
+def test_a_plugin_without_a_hook_is_told_of(project: CommandLine) -> None:
+    """JK714: in `check`, `doctor` and `plugins`; a file that begins with `_` is no plugin."""
+    project.file("hooks/idle.py", "class Idle:\n    def jobkit_services(self): ...\n")
+    project.file("hooks/_helper.py", "1 / 0\n")
+    [warning] = checked(project("check", "--json")).data.warnings
+    assert (warning.code, warning.path) == ("JK714", "hooks/idle.py")
+    assert ("warn", f"hooks/idle.py: {warning.message}") in doctors(project)
+    assert "mark functions with @hookimpl" in project("plugins").out
+    assert project("check", "--strict").code == 2
+    assert project("list").err == ""
+
+
+@pytest.mark.parametrize("verb", ["check", "plugins"])
+def test_names_that_are_taken_have_a_place(verb: str, project: CommandLine) -> None:
+    """A verb and a kind of schedules that jobkit has itself: where the plugin's own are written."""
+    project.file("hooks/bad.py", TAKEN)
+    shown = project(verb).out
+    assert "the verb 'list' belongs to jobkit" in shown
+    assert "--> hooks/bad.py:7" in shown
+    assert "the word 'every' already begins schedules of jobkit" in shown
+    assert "--> hooks/bad.py:11" in shown
+
+
+TAKEN = """\
+import click
+
+from jobkit import hookimpl
+from jobkit.plugin import ScheduleKind
+
+
+@click.command("list")
+def mine(): ...
+
+
+def parse(text, timezone, name): ...
+
+
+@hookimpl
+def jobkit_commands():
+    return [mine]
+
+
+@hookimpl
+def jobkit_schedule_kinds():
+    return [ScheduleKind(prefix="every", parse=parse, description="mine")]
+"""
 
 
 def test_check_looks_at_sinks(project: CommandLine) -> None:

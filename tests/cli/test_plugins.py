@@ -82,10 +82,10 @@ def plugged(cli: CommandLine) -> CommandLine:
 
 
 def test_plugins_tells_source_status_and_hooks(plugged: CommandLine) -> None:
-    """The project's own first of all; the built-in ones are data too."""
+    """The project's own first of all; the built-in ones are data too. A verb called `list` is a failure."""
     plugins = {plugin.name: plugin for plugin in checked(plugged("plugins", "--json")).data}
     shop = plugins["shop"]
-    assert (shop.source, shop.place, shop.status, shop.failures) == ("project", "hooks/shop.py", "active", 0)
+    assert (shop.source, shop.place, shop.status, shop.failures) == ("project", "hooks/shop.py", "active", 1)
     assert shop.hooks == [
         "jobkit_addoption", "jobkit_commands", "jobkit_services", "jobkit_terminal_summary",
     ]  # fmt: skip
@@ -285,3 +285,95 @@ def test_a_summary_that_fails_does_not_change_the_exit_code(plugged: CommandLine
     ended = plugged("run", "sell")
     assert ended.code == 0
     assert "plugin sad is left out: jobkit_terminal_summary failed" in ended.err
+
+
+GROUP = """
+import click
+
+from jobkit import hookimpl
+
+
+@click.group("chat", help="Talk.")
+def group(): ...
+
+
+@group.group("deep", help="Deeper.")
+def deep(): ...
+
+
+@deep.command("say")
+def say(): ...
+
+
+@hookimpl
+def jobkit_commands():
+    return [group]
+"""
+
+
+@pytest.mark.parametrize(("line", "help"), [(["chat"], "Talk."), (["chat", "deep"], "Deeper.")])
+def test_a_group_of_a_plugin_alone_shows_its_help(line: list[str], help: str, cli: CommandLine) -> None:
+    """As the groups of jobkit do: line by line on stdout, and that is no failure."""
+    cli.file("hooks/chat.py", GROUP)
+    ended = cli(*line)
+    assert (ended.code, ended.err) == (0, "")
+    assert ended.out.startswith(f"Usage: jobkit {' '.join(line)} ")
+    assert f"\n  {help}\n" in ended.out
+
+
+AROUND = """
+from contextlib import asynccontextmanager, contextmanager
+
+from jobkit import hookimpl
+
+
+@hookimpl
+@WRAPPER
+def jobkit_run_context(run):
+    print("entered")
+    yield
+
+
+@hookimpl
+async def jobkit_run_started(run): ...
+"""
+WORK = """
+from jobkit import submit_job
+
+
+@submit_job
+KINDdef work(ctx):
+    print("from the job")
+"""
+
+
+@pytest.mark.parametrize("kind", ["async ", ""])
+@pytest.mark.parametrize("wrapper", ["asynccontextmanager", "contextmanager"])
+def test_calls_around_a_run_are_traced_past_its_output(kind: str, wrapper: str, cli: CommandLine) -> None:
+    """On stderr, entering and leaving apart, and none of it is among what the run has written."""
+    source = AROUND.replace("WRAPPER", wrapper)
+    if wrapper == "asynccontextmanager":
+        source = source.replace("def jobkit_run_context", "async def jobkit_run_context")
+    cli.file("hooks/around.py", source)
+    cli.file("extensions/web/jobs/work.py", WORK.replace("KIND", kind))
+    ended = cli.process("run", "work", "--trace-hooks")
+    assert ended.code == 0
+    calls = [line.split() for line in ended.err.splitlines() if line.startswith("hook jobkit_run_")]
+    around = [words for words in calls if "around" in words]
+    assert [(words[1], words[-1]) for words in around] == [
+        ("jobkit_run_started", "-"),
+        ("jobkit_run_context", "ok"),
+        ("jobkit_run_context", "ok"),
+    ]
+    assert [words[2] for words in around[1:]] == ["enter", "leave"]
+    written = cli("logs", "1").out
+    assert "from the job" in written
+    assert "hook jobkit_" not in written
+
+
+def test_an_error_under_a_verb_of_a_plugin_has_relative_paths(plugged: CommandLine) -> None:
+    """As under jobkit's own verbs, from wherever in the project it is called."""
+    plugged.file("jobkit.toml", '[project]\nname = "shop"\n[plugins.nobody]\nx = 1\n')
+    for verb in ("greet", "list"):
+        assert "--> jobkit.toml:3" in plugged(verb).err
+        assert plugged("--json", verb).json["errors"][0]["path"] == "jobkit.toml"

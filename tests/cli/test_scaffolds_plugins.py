@@ -254,6 +254,9 @@ def test_whatever_it_is_called(
     ("folder", "told"),
     [
         ("jobkit-list", "`jobkit list` is a verb of jobkit"),
+        *((f"jobkit-{name}", "of jobkit itself is called") for name in ("clock", "log", "project", "stores")),
+        *((f"jobkit-{name}", "is a verb of jobkit") for name in ("config", "db")),
+        ("jobkit-ctx", "jobs call their context 'ctx'"),
         ("jobkit-sqlite", "a plugin of jobkit itself is called 'sqlite'"),
         ("jobkit", "there is a package called 'jobkit' already"),
         ("json", "there is a package called 'json' already"),

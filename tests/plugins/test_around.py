@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import pytest
 
+from jobkit.plugins.tracing import HookCall
+
 if TYPE_CHECKING:
     from tests.plugins.conftest import Plugins
 
@@ -260,3 +262,38 @@ async def test_an_extension_wraps_its_own_runs_only(plugins: Plugins) -> None:
     async with plugins.hooks.run_context(RUN, CTX):
         pass
     assert story.events == []
+
+
+async def test_entering_and_leaving_are_traced(plugins: Plugins, short_timeout: None) -> None:
+    """Each with how it ended; that a wrapper lets the job's exception through is no failure of its."""
+    calls: list[HookCall] = []
+    plugins.trace = calls.append
+
+    @asynccontextmanager
+    async def hangs() -> AsyncIterator[None]:
+        await anyio.sleep(10)
+        yield
+
+    @contextmanager
+    def fails() -> Iterator[None]:
+        yield
+        raise ValueError("no")
+
+    plugins.add("hangs", jobkit_run_context=lambda run: hangs())
+    plugins.add("fails", jobkit_run_context=lambda run: fails())
+    plugins.add("sound", jobkit_run_context=Story().awaited("sound"))
+    async with plugins.hooks.run_context(RUN, CTX):
+        pass
+    with pytest.raises(KeyError):
+        async with plugins.hooks.run_context(RUN, CTX):
+            raise KeyError("the job's")
+    calls[:] = [call for call in calls if call.plugin != "listener"]
+    entered = [("sound", "enter", "ok"), ("fails", "enter", "ok"), ("hangs", "enter", "timeout")]
+    assert [(call.plugin, call.hook.removeprefix("jobkit_run_context "), call.outcome) for call in calls] == [
+        *entered,
+        ("fails", "leave", "ValueError"),
+        ("sound", "leave", "ok"),
+        *entered,
+        ("fails", "leave", "ok"),
+        ("sound", "leave", "ok"),
+    ]

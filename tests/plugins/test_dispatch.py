@@ -395,3 +395,43 @@ def test_a_failure_of_something_that_a_plugin_gave_counts_as_the_plugins(plugins
     plugins.hooks.failed("shop", "sink webhook", ValueError("refused"), run="7")
     assert info.failures == 1
     assert plugins.told == [("shop", "sink webhook", "ValueError: refused")]
+
+
+async def test_an_asynchronous_hook_has_one_line_with_its_whole_duration(
+    plugins: Plugins, short_timeout: None
+) -> None:
+    """And says how it ended."""
+    calls: list[HookCall] = []
+    plugins.trace = calls.append
+
+    async def slow(run: Any) -> None:
+        await anyio.sleep(0.01)
+
+    async def hangs(run: Any) -> None:
+        await anyio.sleep(10)
+
+    async def fails(run: Any) -> None:
+        raise ValueError("no")
+
+    plugins.add("fails", jobkit_run_started=fails)
+    plugins.add("hangs", jobkit_run_started=hangs)
+    plugins.add("slow", jobkit_run_started=slow)
+    await plugins.hooks.run_started(RUN)
+    assert [(call.plugin, call.outcome) for call in calls if call.plugin != "listener"] == [
+        ("slow", "-"),
+        ("hangs", "timeout"),
+        ("fails", "ValueError"),
+    ]
+    assert calls[0].seconds >= 0.009
+
+
+@pytest.mark.parametrize("required", [True, False])
+def test_a_provider_that_fails_is_an_error_if_required_or_strict(required: bool, plugins: Plugins) -> None:
+    """It is counted and told of first; a hook that is only told of something ends nothing."""
+    info = plugins.add("bad", jobkit_services=raising(ValueError("no")), jobkit_collectreport=lambda: 1 / 0)
+    info.required, plugins.strict = required, not required
+    plugins.hooks.collectreport(SimpleNamespace(extension="web"))  # type: ignore[arg-type]
+    with pytest.raises(PluginError, match="jobkit_services: ValueError: no") as caught:
+        plugins.hooks.services(CONFIG)
+    assert (caught.value.code, info.failures) == ("JK721", 2)
+    assert [hook for _, hook, _ in plugins.told] == ["jobkit_collectreport", "jobkit_services"]

@@ -170,6 +170,32 @@ def test_plugins_from_everywhere_can_be_blocked(project: PluginProject, name: st
     assert not {name, f"jobkit_hooks.{name}"} & sys.modules.keys()
 
 
+@pytest.mark.parametrize("name", ["audit", "web.hooks", "by_name", "cron", "webhook", "jobkit-notify"])
+def test_the_variable_leaves_out_what_the_option_does(project: PluginProject, name: str) -> None:
+    """JOBKIT_PLUGINS=no:NAME, beside names that it asks for; nothing is made up for the word itself."""
+    project.file("hooks/audit.py")
+    project.file("extensions/web/hooks.py")
+    project.file("by_name.py")
+    project.site.install("jobkit-notify", plugins={"webhook": "notify"}, modules={"notify.py": SOUND})
+    variables = {"JOBKIT_PLUGINS": f"by_name, no:{name}"}
+    registry = project.load(variables=variables, builtins=[Builtin("cron", Cron)])
+    blocked = [info.name for info in registry.infos if info.status == "blocked"]
+    assert blocked == ["webhook" if name == "jobkit-notify" else name]
+    assert len(registry.infos) == 5
+    assert registry.warnings == []
+
+
+def test_the_option_wins_over_the_variable(project: PluginProject) -> None:
+    """What the command line asks for is loaded; a block without effect is told by its origin."""
+    project.file("by_name.py")
+    registry = project.load("by_name", variables={"JOBKIT_PLUGINS": "no:by_name,no:nothing"})
+    assert states(registry) == {"by_name": "active"}
+    warning = only_warning(registry)
+    assert (warning.code, warning.message[:25]) == ("JK713", "JOBKIT_PLUGINS no:nothing")
+    with pytest.raises(UsageError, match="JOBKIT_PLUGINS: 'no:' names no plugin"):
+        project.load(variables={"JOBKIT_PLUGINS": "no:"})
+
+
 @pytest.mark.parametrize(
     ("value", "loads"), [("1", False), ("yes", False), ("", True), ("0", True), ("off", True)]
 )
@@ -423,6 +449,28 @@ def test_one_name_from_two_sources(project: PluginProject) -> None:
     assert [warning.code for warning in registry.warnings] == ["JK707", "JK707"]
     assert "built-in cron" in registry.warnings[0].message
     assert registry.warnings[1].path == project.root / "hooks/audit.py"
+
+
+def test_the_advice_for_two_plugins_of_a_name_keeps_one(project: PluginProject) -> None:
+    """JK707: blocking the name would block both; the distribution can be blocked, the file renamed."""
+    project.site.install("jobkit-hello", plugins={"hello": "alpha"}, modules={"alpha.py": SOUND})
+    file = project.file("hooks/hello.py", SOUND)
+    advice = only_warning(project.load()).help or ""
+    assert "rename hooks/hello.py" in advice
+    assert "`--plugin no:jobkit-hello` takes the other instead" in advice
+    assert "no:hello" not in advice
+    other = project.load("no:jobkit-hello")
+    assert ([info.status for info in other.infos], other.warnings) == (["blocked", "active"], [])
+    file.rename(file.with_name("hello_local.py"))
+    both = project.load()
+    assert ([info.status for info in both.infos], both.warnings) == (["active", "active"], [])
+
+
+def test_a_distribution_called_like_its_plugin_is_not_offered_to_be_blocked(project: PluginProject) -> None:
+    """JK707: that would block the file of the name, too."""
+    project.site.install("hello", plugins={"hello": "alpha"}, modules={"alpha.py": SOUND})
+    project.file("hooks/hello.py", SOUND)
+    assert only_warning(project.load()).help == "rename hooks/hello.py"
 
 
 def test_a_distribution_that_is_there_twice_counts_once(

@@ -242,6 +242,29 @@ def test_what_a_failing_plugin_registered_is_taken_back(folder: Folder, how: str
     assert set(folder.jobs()) == {"tidy"}
 
 
+@pytest.mark.parametrize("answer", [None, False])
+def test_registering_without_taking_the_file_is_a_failure(folder: Folder, answer: bool | None) -> None:
+    """Jobs do not vanish without a word: the plugin is told what to return, and that mends it."""
+    hook = """
+        @hookimpl
+        def jobkit_collect_file(path):
+            submit_job(lambda ctx: None, name="first")
+            submit_job(lambda ctx: None, name="second")
+            return {}
+    """
+    folder.hook(hook.format(answer))
+    folder.job("one")
+    project = folder.load()
+    info = project.plugins.info("policy")
+    assert (set(project.jobs), project.errors) == ({"one"}, [])
+    assert info is not None
+    assert info.error is not None
+    assert info.failures == 1
+    assert f"registered 2 jobs and returned {answer}: return True" in info.error.message
+    folder.hook(hook.format(True))
+    assert set(folder.jobs()) == {"first", "second"}
+
+
 def test_jobs_of_a_file_that_its_plugin_fails_at_stay_listed(folder: Folder) -> None:
     """What the index knows is listed with the error, and configuration of it stays harmless."""
     folder.write("jobkit.toml", "[jobs.tidy]\ntimeout = '5m'\n")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
@@ -492,3 +493,73 @@ async def test_services_of_an_extension_are_for_its_jobs(runner: MakeRunner, plu
         assert (await here.run(mine)).message == "tests"
         await here.run(quiet)
     assert opened == ["tests", "tests"]
+
+
+@pytest.mark.parametrize("hook", ["jobkit_run_finished", "jobkit_run_context"])
+async def test_a_hook_that_hangs_after_the_job_is_cut_off_when_somebody_wants_to_stop(
+    hook: str, runner: MakeRunner, plugins: Plugins
+) -> None:
+    """It has the time of cleaning up then, not its own ten seconds; the job's outcome stands."""
+    begun, cut = anyio.Event(), anyio.Event()
+    records: list[RunRecord] = []
+
+    async def hangs(run: Run) -> None:
+        begun.set()
+        try:
+            await anyio.sleep_forever()
+        finally:
+            cut.set()
+
+    @asynccontextmanager
+    async def wrapper(run: Run) -> AsyncIterator[None]:
+        yield
+        await hangs(run)
+
+    implementations: dict[str, Any] = {hook: hangs if hook == "jobkit_run_finished" else wrapper}
+    plugins.add("slow", **implementations)
+    with anyio.fail_after(5):
+        async with (
+            runner(hooks=plugins.hooks, cleanup=SOON, finished=records.append) as here,
+            anyio.create_task_group() as tasks,
+        ):
+            tasks.start_soon(here.run, spec_of(well))
+            await begun.wait()
+            tasks.cancel_scope.cancel()
+    assert cut.is_set()
+    assert [record.status for record in records] == [RunStatus.SUCCEEDED]
+
+
+async def test_once_somebody_wants_to_stop_hooks_have_that_time_in_all(
+    runner: MakeRunner, plugins: Plugins
+) -> None:
+    """Not each of them."""
+    begun = anyio.Event()
+    cleanup = timedelta(seconds=0.3)
+
+    async def hangs(run: Run) -> None:
+        await anyio.sleep_forever()
+
+    @asynccontextmanager
+    async def wrapper(run: Run) -> AsyncIterator[None]:
+        try:
+            yield
+        finally:
+            await anyio.sleep_forever()
+
+    async def waits(ctx: JobContext) -> None:
+        begun.set()
+        await anyio.sleep_forever()
+
+    for name in ("a", "b", "c"):
+        plugins.add(name, jobkit_run_context=wrapper, jobkit_run_finished=hangs)
+    with anyio.fail_after(5):
+        async with (
+            runner(hooks=plugins.hooks, cleanup=cleanup) as here,
+            anyio.create_task_group() as tasks,
+        ):
+            tasks.start_soon(here.run, spec_of(waits))
+            await begun.wait()
+            began = anyio.current_time()
+            tasks.cancel_scope.cancel()
+        took = anyio.current_time() - began
+    assert 0.3 <= took < 0.3 * 3

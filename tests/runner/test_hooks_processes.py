@@ -213,7 +213,7 @@ async def test_a_wrapper_that_fails_there_is_reported_here(place: Place) -> None
     bad = place.infos["bad"]
     assert bad.failures == 1
     assert bad.error is not None
-    assert bad.error.message == "jobkit_run_context: ValueError: broken\\x1b wrapper"
+    assert bad.error.message == "plugin bad has failed: jobkit_run_context: ValueError: broken\\x1b wrapper"
     assert (bad.error.path, bad.error.line) == (place.root / "hooks" / "bad.py", 9)
     assert [item for item in place.story if item[0].startswith("error")] == [("error-bad", True)]
     assert [line.event for line in place.lines].count("plugin.failed") <= 1

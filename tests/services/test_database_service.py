@@ -217,3 +217,19 @@ def test_services_lists_it(cli: CommandLine) -> None:
     [found] = [service for service in cli("services", "--json").data if service["name"] == "db"]
     assert "Database" in str(found)
     assert "sqlite" in str(found)
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["sqlite:///.jobkit/jobkit.db", "SQLITE:///data/../.jobkit/jobkit.db", "sqlite:///link.db?allow-network-fs=1"],
+)
+def test_the_run_store_is_no_place_for_it(cli: CommandLine, url: str) -> None:
+    """By whatever way its file is named; refused where it is written, and a file of its own mends it."""
+    (cli.root / "link.db").symlink_to(".jobkit/jobkit.db")
+    cli.file("jobkit.toml", SETTINGS.replace("sqlite:///data/shop.db", url))
+    ended = cli("list")
+    assert ended.code == 6
+    assert "error[JK745]: [plugins.sqlite] url: it names the run store" in ended.err
+    assert "--> jobkit.toml:4" in ended.err
+    cli.file("jobkit.toml", SETTINGS)
+    assert cli("list").code == 0

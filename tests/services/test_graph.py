@@ -268,6 +268,33 @@ def test_a_type_that_nobody_provides_can_be_provided(job: MakeJob) -> None:
     assert "`jobkit new service hooks/NAME.py` writes what provides one: its factory returns `Cache`" in help
 
 
+def test_what_replaces_nothing_is_told() -> None:
+    """With the closest name (JK406); under that name it replaces."""
+    wrong = ServiceGraph([CACHE, ServiceSpec(open_db, name="cachee", replaces=True)])
+    assert [(error.code, error.message) for error in wrong.errors] == [
+        ("JK406", "service `cachee` replaces nothing: no other service has that name")
+    ]
+    assert wrong.errors[0].help == "did you mean `cache`?"
+    for services in ([CACHE, DB], [DB, CACHE]):
+        specs = [ServiceSpec(item.factory, name="cache", replaces=item is DB) for item in services]
+        right = ServiceGraph(specs)
+        assert right.errors == []
+        assert right.find("cache").spec.replaces
+
+
+def test_a_factory_whose_annotation_cannot_be_read_is_told() -> None:
+    """No type would find its service (JK406); a type said besides mends it."""
+
+    def factory() -> Unknown:  # type: ignore[name-defined]  # noqa: F821 - that is what is tested
+        ...
+
+    [fault] = faults_of_services(ServiceGraph([ServiceSpec(factory, name="db")]), [])
+    assert (fault.code, fault.line) == ("JK406", factory.__code__.co_firstlineno)
+    assert "its factory returns `Unknown`, which cannot be evaluated here" in fault.message
+    mended = ServiceGraph([ServiceSpec(factory, name="db", provides=Database), *builtin_specs()])
+    assert faults_of_services(mended, []) == []
+
+
 def test_several_of_a_type_are_ambiguous(job: MakeJob) -> None:
     """They are listed, with the two ways to choose (JK403)."""
 
@@ -398,6 +425,8 @@ def test_a_second_service_of_one_name_is_an_error_and_the_first_stays(job: MakeJ
     graph = ServiceGraph([DB, ServiceSpec(open_cache, name="db")])
     [error] = graph.errors
     assert (error.code, "there already is a service `db`" in error.message) == ("JK407", True)
+    [told] = ServiceGraph([DB, ServiceSpec(open_cache, name="db")], root=Path(__file__).parent).errors
+    assert f"(test_graph.py:{DB.place[1]})" in told.message
     [node] = graph.plan(job(report)).arguments
     assert node is not None
     assert node.spec is DB

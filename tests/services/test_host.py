@@ -14,7 +14,7 @@ import pytest
 
 from jobkit import Service, ServiceSpec
 from jobkit.clock import SystemClock
-from jobkit.exceptions import ServiceError, ServiceNotFound
+from jobkit.exceptions import ServiceError, ServiceNotFound, StoreError
 from jobkit.services import builtin_specs
 from jobkit.services.graph import Provider, ServiceGraph
 from jobkit.services.host import ServiceHost
@@ -774,3 +774,40 @@ async def test_a_ping_that_fails_says_why() -> None:
             await host.ping("db")
         await host.ping("db")
     assert (caught.value.code, caught.value.message) == ("JK408", "service `db` is not well: OSError: full")
+
+
+async def test_a_ping_that_returns_false_is_not_well() -> None:
+    """Whether it is a coroutine or not (JK408); None and True are."""
+
+    async def later(_: object) -> bool:
+        return False
+
+    pings = {"now": lambda _: False, "later": later, "yes": lambda _: True, "none": lambda _: None}
+    async with host_of(
+        *[ServiceSpec(lambda: "x", name=name, ping=ping) for name, ping in pings.items()]
+    ) as host:
+        for name in ("now", "later"):
+            with pytest.raises(
+                ServiceError, match=f"`{name}` is not well: its ping returned False"
+            ) as caught:
+                await host.ping(name)
+            assert caught.value.code == "JK408"
+        await host.ping("yes")
+        await host.ping("none")
+
+
+async def test_a_service_that_does_not_open_says_where_its_factory_is() -> None:
+    """And what the error itself says that helps (JK401)."""
+
+    def open_db() -> str:
+        raise StoreError("the file is damaged", help="restore it")
+
+    spec = ServiceSpec(open_db, name="db")
+    async with host_of(spec) as host:
+        with pytest.raises(ServiceError) as caught:
+            await host.get("db")
+    path, line = spec.place
+    place = (
+        f"look at its factory, {path}:{line}, and at what it opens; the next run that asks for it tries again"
+    )
+    assert (caught.value.help or "").splitlines() == ["restore it", place]

@@ -166,6 +166,21 @@ def test_lines_of_several_writers_do_not_mix(tmp_path: Path) -> None:
     assert sorted(numbers) == sorted([0, 1, 2, 3] * 50)
 
 
+def test_a_folder_of_the_project_is_made(tmp_path: Path) -> None:
+    """For its owner only, each that is missing; nothing is made elsewhere."""
+    root = tmp_path / "shop"
+    root.mkdir()
+    sink = JsonlSink(root / "var/runs/runs.jsonl", root)
+    assert sink.fault() is None
+    sink.emit(record())
+    assert [stat.S_IMODE((root / name).stat().st_mode) for name in ("var", "var/runs")] == [0o700, 0o700]
+    outside = JsonlSink(root / "../else/runs.jsonl", root)
+    with pytest.raises(PluginError, match=r"cannot be appended to .*/else/runs\.jsonl: No such file"):
+        outside.emit(record())
+    assert outside.fault() is not None
+    assert not (tmp_path / "else").exists()
+
+
 @pytest.mark.parametrize("what", ["no folder", "a folder", "a pipe"])
 def test_a_file_that_cannot_be_written(tmp_path: Path, what: str) -> None:
     """JK735 says which and why; with a file in a folder that exists it works."""

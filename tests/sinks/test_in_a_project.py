@@ -31,9 +31,9 @@ class Nameless:
 
 @hookimpl
 def jobkit_result_sinks(config):
-    return [Note("bad"), Nameless(), Note("good")]
+    return [Note("bad"), Nameless(), object(), Note("good")]
 """
-EXTENSION = HOOKS.replace('[Note("bad"), Nameless(), Note("good")]', '[Note("own")]')
+EXTENSION = HOOKS.replace('[Note("bad"), Nameless(), object(), Note("good")]', '[Note("own")]')
 
 
 @pytest.fixture
@@ -59,7 +59,7 @@ async def test_failures_are_counted_for_the_plugin(memory: Store, project: Proje
     info = project.plugins.info("notes")
     assert info is not None
     assert info.status == "active"
-    assert info.failures == 3  # the one without a name, and one for each of two jobs
+    assert info.failures == 4  # the one without a name, what is no sink, and one for each of two jobs
     assert "disk full" in str(info.error)
 
 

@@ -95,6 +95,25 @@ def test_given(jobkit_run):
     )
 
 
+def test_a_name_that_nobody_asks_for_is_refused(project: Path) -> None:
+    """A misspelt fake would silently not be used (JK809); the closest name mends it."""
+    passes(
+        project,
+        """
+import pytest
+from types import SimpleNamespace
+from jobkit.exceptions import UsageError
+
+def test_given(jobkit_run):
+    fake = SimpleNamespace(rows=8)
+    with pytest.raises(UsageError, match="no service has that name") as caught:
+        jobkit_run("count", services={"dbb": fake})
+    assert (caught.value.code, caught.value.help) == ("JK809", "did you mean 'db'?")
+    assert jobkit_run("count", services={"db": fake}).processed == 8
+""",
+    )
+
+
 def test_a_broken_plugin_does_not_end_a_test_session(project: Path) -> None:
     """Tests that do not need it pass."""
     (project / "hooks" / "shop.py").write_text("1 / 0\n")

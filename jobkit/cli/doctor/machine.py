@@ -30,7 +30,7 @@ def look_at_machine(now: datetime, terminal: Terminal) -> Iterator[Finding]:
 def _python() -> Finding:
     found = f"{platform.python_version()} on {platform.system()} ({sys.executable})"
     if sys.platform == "win32":
-        return warn("python", found, "`jobkit start` needs Linux or macOS; list, check and run work here")
+        return warn("python", found, "jobkit is made for Linux and macOS; list, check and run work here")
     return ok("python", found)
 
 

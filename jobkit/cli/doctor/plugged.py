@@ -75,7 +75,9 @@ async def _ask(project: Project, provider: Provider) -> ServiceError | None:
 
     supplied = {CLOCK: SystemClock(), CONFIG: project.config, PROJECT: project.root}
     troubles: list[ServiceError] = []
-    async with ServiceHost(project.graph, supplied=supplied, report=troubles.append) as host:
+    async with ServiceHost(
+        project.graph, supplied=supplied, report=troubles.append, cleanup=PATIENCE / 3
+    ) as host:
         try:
             with anyio.fail_after(PATIENCE):
                 await host.ping(provider.name, provider.extension)

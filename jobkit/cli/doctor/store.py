@@ -15,14 +15,13 @@ from zoneinfo import ZoneInfo
 
 from jobkit.cli.doctor.finding import Finding, State, fail, from_error, ok, warn
 from jobkit.cli.render.text import count
-from jobkit.cli.sinks_view import standing
+from jobkit.cli.sinks_view import Standing, standing_of, standing_words
 from jobkit.cli.stores import open_store
 from jobkit.exceptions import StoreError
 
 if TYPE_CHECKING:
     from jobkit.config import Config
     from jobkit.stores.base import SchemaStatus, Store
-    from jobkit.stores.outbox import SinkState
 
 _LEAST_SPACE = 100 * 1024 * 1024
 _SKEW = timedelta(minutes=10)
@@ -119,10 +118,12 @@ def _megabytes(number: int) -> str:
     return f"{number / 1024 / 1024:.1f} MB" if number < 10 * 1024 * 1024 else f"{number // 1024 // 1024} MB"
 
 
-def _sink(state: SinkState, now: datetime, zone: ZoneInfo) -> Finding:
-    words, waiting = standing(state, now, zone), f"{count(state.waiting, 'result')} waiting"
+def _sink(standing: Standing, now: datetime, zone: ZoneInfo) -> Finding:
+    state = standing.state
+    words, waiting = standing_words(standing, now, zone), f"{count(state.waiting, 'result')} waiting"
     if words != "ok" and state.waiting:
-        error = f": {state.error}" if state.error else ""
+        said = state.error or standing.failure
+        error = f": {said}" if said else ""
         return warn(
             "sinks",
             f"{state.name} {words}, {waiting}{error}",
@@ -144,12 +145,12 @@ async def _reading(store: Store, config: Config, now: datetime) -> AsyncIterator
             last = max(
                 (run.queued_at for run in (await store.last_runs()).values() if run.queued_at), default=now
             )
-            states = await store.sinks()
+            found = [await standing_of(store, state) for state in await store.sinks()]
     except StoreError as error:
         yield from_error("store", error, config.root, state=State.FAIL)
         return
-    for state in states:
-        yield _sink(state, now, ZoneInfo(config.scheduler.timezone))
+    for standing in found:
+        yield _sink(standing, now, ZoneInfo(config.scheduler.timezone))
     # An embedded store has this machine's clock; only another one can differ.
     if "path" not in (await store.schema()).details and abs(there - now) > _SKEW:
         yield fail(

@@ -65,13 +65,16 @@ class PluginNames:
         return re.sub(r"\{\{(\w+)\}\}", lambda found: str(getattr(self, found[1])), text)
 
 
-def plugin_names(folder: Path, *, verbs: Collection[str], plugins: Collection[str]) -> PluginNames:
+def plugin_names(
+    folder: Path, *, verbs: Collection[str], plugins: Collection[str], services: Collection[str]
+) -> PluginNames:
     """The names of a plugin in *folder*, which is called like the distribution.
 
-    UsageError (JK814) if they cannot be that, or if a verb or a plugin of jobkit's own has the name.
+    UsageError (JK814) if they cannot be that, or if something of jobkit's own has the name: one of *verbs*,
+    *plugins* or *services*.
     """
     names = PluginNames(folder.name)
-    why = _refusal(names, verbs, plugins)
+    why = _refusal(names, verbs, plugins, services)
     if why is not None:
         raise UsageError(
             f"the plugin would be called after its folder, and that does not do: {why}",
@@ -81,7 +84,9 @@ def plugin_names(folder: Path, *, verbs: Collection[str], plugins: Collection[st
     return names
 
 
-def _refusal(names: PluginNames, verbs: Collection[str], plugins: Collection[str]) -> str | None:
+def _refusal(
+    names: PluginNames, verbs: Collection[str], plugins: Collection[str], services: Collection[str]
+) -> str | None:
     name = names.name
     if not _NAME.fullmatch(names.distribution) or len(names.distribution) > _LONGEST:
         shown = names.distribution[:80]
@@ -96,6 +101,10 @@ def _refusal(names: PluginNames, verbs: Collection[str], plugins: Collection[str
         return f"`jobkit {name}` is a verb of jobkit"
     if name in plugins:
         return f"a plugin of jobkit itself is called {name!r}"
+    if names.variable in services:
+        return f"a service of jobkit itself is called {names.variable!r}"
+    if names.variable == "ctx":
+        return "jobs call their context 'ctx'"
     return None
 
 

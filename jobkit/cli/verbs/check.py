@@ -21,6 +21,7 @@ from jobkit.cli.session import Session
 from jobkit.cli.version import version
 from jobkit.exceptions import JobkitError
 from jobkit.project import Project
+from jobkit.sinks.jsonl import unwritable
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,7 @@ def command(session: Session) -> int:
         ask_everything(project)
         took = clock.monotonic() - began
         now = clock.now()
-        doubts = [*warnings(project), *observers(project, now)]
+        doubts = [*warnings(project), *observers(project, now), *unwritable(project.sinks)]
         notes = notes_on(project, now)
         report = Report(project, problems(project), doubts, notes, session.options.strict, now, took)
         for error in (*report.errors, *(report.warnings if report.strict else ())):

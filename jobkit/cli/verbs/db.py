@@ -11,6 +11,7 @@ import click
 from jobkit.cli.command import Option, VerbGroup, verb
 from jobkit.cli.completing import completing
 from jobkit.cli.dead_letters import dead_letters
+from jobkit.cli.forgetting import forget_sink
 from jobkit.cli.instants import parse_instant
 from jobkit.cli.jsonl import jsonl_target
 from jobkit.cli.paging import all_runs
@@ -162,7 +163,7 @@ def export(
 
 command = VerbGroup(
     "db",
-    commands=[status, upgrade, prune, export, dead_letters],
+    commands=[status, upgrade, prune, export, dead_letters, forget_sink],
     examples=[
         ("jobkit db status", "where runs are kept"),
         ("jobkit db prune --dry-run", "how many runs are older than they are to be kept"),

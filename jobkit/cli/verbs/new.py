@@ -155,11 +155,14 @@ def plugin(session: Session, path: str, dry_run: bool) -> None:
     """
     from jobkit.cli.main import program
     from jobkit.project_plugins import builtin_plugins
+    from jobkit.services.builtin import builtin_specs
 
     here = Path(session.options.directory or ".").absolute()
     folder = Path(os.path.abspath(here / path))  # noqa: PTH100 – keeps links
     verbs = program.list_commands(click.Context(program))
-    names = plugin_names(folder, verbs=verbs, plugins={builtin.name for builtin in builtin_plugins()})
+    plugins = {builtin.name for builtin in builtin_plugins()}
+    services = {spec.name for spec in builtin_specs()}
+    names = plugin_names(folder, verbs=verbs, plugins=plugins, services=services)
     drafts = [*plugin_drafts(folder, names)]
     refuse_existing(drafts, here)
     filed = file_drafts(drafts, dry_run=dry_run)

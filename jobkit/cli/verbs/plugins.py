@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jobkit.cli.command import verb
-from jobkit.cli.plugin_failures import ask_everything
+from jobkit.cli.plugin_failures import ask_everything, faults_of, idle_of
 from jobkit.cli.projects import loaded
 from jobkit.cli.render.errors import error_block
 from jobkit.cli.render.table import Cell, Column, Row, table
@@ -17,6 +17,7 @@ from jobkit.exceptions import relative_to
 from jobkit.sanitising import escape_controls
 
 if TYPE_CHECKING:
+    from jobkit.exceptions import PluginError
     from jobkit.plugins.registry import PluginInfo
 
 _STYLES = {"active": "good", "blocked": "dim", "broken": "error", "unregistered": "error"}
@@ -55,6 +56,7 @@ def to_json(info: PluginInfo, root: Path) -> dict[str, Any]:
         "status": info.status,
         "hooks": [*info.hooks],
         "failures": info.failures,
+        "failed": [error.to_json(root) for error in faults_of(info)],
         "error": info.error.to_json(root) if info.error is not None else None,
     }
 
@@ -83,10 +85,16 @@ def screen(infos: Sequence[PluginInfo], root: Path, terminal: Terminal, *, every
         Column("HOOKS", shrink_to=20),
     ]
     lines = table(columns, [_row(info, root, everything=everything) for info in others], terminal)
-    for info in others:
-        if info.error is not None:
-            lines += ["", *error_block(info.error, terminal, root=root, kind="warning")]
+    for error in [error for info in others for error in _errors(info)]:
+        lines += ["", *error_block(error, terminal, root=root, kind="warning")]
     return [*lines, "", note] if note else lines
+
+
+def _errors(info: PluginInfo) -> list[PluginError]:
+    """Why it does not take part, what it has failed in, and whether it does anything."""
+    out = [info.error] if info.error is not None and info.status != "active" else []
+    idle = idle_of(info)
+    return [*out, *faults_of(info), *([idle] if idle is not None else [])]
 
 
 def _row(info: PluginInfo, root: Path, *, everything: bool) -> Row:

@@ -168,6 +168,8 @@ def _run(
         reporter.stop()
         output.answer([run.to_json() for run in reporter.records])
     say_summary(session, project, outcome, reporter.children, clock.monotonic() - began)
+    if outcome.dropped is not None:
+        output.report(outcome.dropped)
     return _code(outcome)
 
 
@@ -175,6 +177,8 @@ def _code(outcome: Outcome) -> int:
     """Being interrupted explains everything else; a failed run counts more than one that was refused."""
     if outcome.interrupted:
         return ExitCode.STOPPED
+    if outcome.dropped is not None:
+        return ExitCode.INTERNAL
     if any(not run.status.ok for run in outcome.records):
         return ExitCode.FAILED
     return exit_code_of(outcome.refused[0]) if outcome.refused else ExitCode.OK

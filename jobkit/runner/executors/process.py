@@ -78,6 +78,8 @@ class ProcessAttempt:
         self._verdict: Verdict | None = None
         self._failed: str | None = None
         self._killed = False
+        #: What plugins put around it is in the process.
+        self.plugins_until: float | None = None
 
     async def verdict(self) -> Verdict:
         """Execute the order and say how it ended; raises nothing, not even cancellation."""

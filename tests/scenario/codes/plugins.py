@@ -162,7 +162,7 @@ WALKS = [
         "move it to the project's hooks/ folder",
         _moved_to_the_project,
     ),
-    Walk("JK707", _one_name, "give one of them another name", _another_name),
+    Walk("JK707", _one_name, "rename hooks/shop.py", _another_name),
     _edit("JK708", SOUND.replace("@hookimpl\n", ""), "write @hookimpl above it"),
     _edit("JK709", "RATES = open('rates.json').read()\n", "work belongs into a hook"),
     _edit(
@@ -189,6 +189,7 @@ WALKS = [
         "did you mean no:audit?",
         with_options("--plugin", "no:audit"),
     ),
+    _edit("JK714", "class Audit:\n    pass\n", "mark functions with @hookimpl"),
     _edit(
         "JK720",
         hook("def jobkit_configure(config):").replace("return None", "1 / 0"),
