@@ -208,10 +208,10 @@ class RunInTheWay(RunRefused):
     default_code = "JK533"
 
     def __init__(self, run: RunRecord) -> None:
+        status = str(run.status).replace("_", " ")
+        stands = f"its thread still runs after it {status}" if run.status.finished else f"it is {status}"
         super().__init__(
-            f"run {run.number} of {run.job} is in the way: it is {run.status}"
-            if not run.status.finished
-            else f"run {run.number} of {run.job} is in the way: its thread still runs after it {run.status}",
+            f"run {run.number} of {run.job} is in the way: {stands}",
             help=f"wait for it (jobkit logs {run.number} -f), or end it with `jobkit cancel {run.number}`",
         )
         self.run = run

@@ -36,7 +36,8 @@ WHERE finished_at IS NULL
 # A statement of its own, so that it touches those runs and no others.
 _REQUESTS_FOR: Final = """
 SELECT runs.id, by, cancel_requests.reason, at
-FROM json_each(?) AS wanted CROSS JOIN runs ON runs.id = wanted.value CROSS JOIN cancel_requests ON run = number
+FROM json_each(?) AS wanted CROSS JOIN runs ON runs.id = wanted.value
+    CROSS JOIN cancel_requests ON run = number
 WHERE +finished_at IS NULL
 """
 

@@ -22,6 +22,7 @@ from __future__ import annotations
 import pytest
 
 _MODULES = (
+    "cancelling",
     "claims",
     "control",
     "dead_letters",
@@ -46,6 +47,7 @@ _MODULES = (
 for _module in _MODULES:
     pytest.register_assert_rewrite(f"{__name__}.{_module}")
 
+from jobkit.testing.conformance.cancelling import CancelCases
 from jobkit.testing.conformance.claims import ClaimCases, StateCases
 from jobkit.testing.conformance.control import PauseCases
 from jobkit.testing.conformance.dead_letters import DeadLetterCases
@@ -57,7 +59,7 @@ from jobkit.testing.conformance.lines import LineCases
 from jobkit.testing.conformance.outbox import OutboxCases
 from jobkit.testing.conformance.overlap import OverlapCases
 from jobkit.testing.conformance.pinned import PinnedCases
-from jobkit.testing.conformance.queueing import AbandonedCases, CancelCases, LimitCases, QueueCases
+from jobkit.testing.conformance.queueing import AbandonedCases, LimitCases, QueueCases
 from jobkit.testing.conformance.replicas import EventCases, ReplicaCases
 from jobkit.testing.conformance.runs import RunCases
 from jobkit.testing.conformance.settling import SettlingCases
