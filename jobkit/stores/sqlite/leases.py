@@ -36,9 +36,7 @@ _FINISHED_BEFORE: Final = f"""
 SELECT {RUN} FROM runs WHERE id = ? AND fence = ? AND status NOT IN ('queued', 'running')
 """
 
-_FREES: Final = """
-SELECT 1 FROM runs WHERE number = ? AND (limits <> '[]' OR overlap IN ('queue', 'cancel'))
-"""
+_ENDED: Final = f"SELECT {RUN}, limits <> '[]' OR overlap IN ('queue', 'cancel') FROM runs WHERE id = ?"
 
 _KEEP_LATE: Final = "UPDATE runs SET late_outcome = ? WHERE id = ?"
 
@@ -98,8 +96,7 @@ def finish(
     """
     held = _key(lease)
     if connection.execute(_FINISH, (*outcome, *held)).rowcount:
-        ended = _ended(connection, lease, to_micros(now()))
-        return ended, connection.execute(_FREES, (ended[0],)).fetchone() is not None
+        return _ended(connection, lease, to_micros(now()))
     row: Row | None = connection.execute(_FINISHED_BEFORE, held).fetchone()
     if row is None:
         connection.execute(_KEEP_LATE, (encode_outcome(late), lease.run_id))
@@ -132,18 +129,21 @@ def settle(
     message = lost_message(lease, dead=dead)
     if retry_at is None or pinned:
         connection.execute(_LOSE, (at, message, *held))
-        return _ended(connection, lease, at)
+        return _ended(connection, lease, at)[0]
     connection.execute(_END_ATTEMPT, ("lost", at, None, None, message, None, *held))
     connection.execute(_TRY_AGAIN, (optional_micros(retry_at), *held))
     control.heed(connection, lease.run_id, at)
     return by_id(connection, lease.run_id)
 
 
-def _ended(connection: sqlite3.Connection, lease: Lease, at: int) -> Row:
-    """The row of ``RUN`` of a run that has just ended; from now on it waits for the sinks."""
-    row = by_id(connection, lease.run_id)
+def _ended(connection: sqlite3.Connection, lease: Lease, at: int) -> tuple[Row, bool]:
+    """The row of ``RUN`` of a run that has just ended, and whether another may have waited for it.
+
+    From now on it waits for the sinks.
+    """
+    *row, frees = connection.execute(_ENDED, (lease.run_id,)).fetchone()
     outbox.add(connection, row[0], at)
-    return row
+    return tuple(row), bool(frees)
 
 
 def set_progress(connection: sqlite3.Connection, lease: Lease, progress: str) -> None:
