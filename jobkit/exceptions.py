@@ -12,6 +12,7 @@
     ├── RunError                                a run could not be started
     │   ├── ParameterError(ValueError)          a job parameter
     │   ├── RunRefused                          overlap, admission, protected environment
+    │   │   └── RunInTheWay                     overlap: it names the run
     │   └── ChildRunFailed                      ``ctx.run_job`` of a job that did not succeed
     ├── StoreError                              the run store
     │   ├── StoreUnavailable                    not reachable now; trying again may help
@@ -199,6 +200,21 @@ class RunRefused(RunError):
     """A run that was asked for is not allowed now (overlap, admission, protected environment)."""
 
     default_code = "JK503"
+
+
+class RunInTheWay(RunRefused):
+    """The job's overlap rule allows no run beside *run*, which is open."""
+
+    default_code = "JK533"
+
+    def __init__(self, run: RunRecord) -> None:
+        status = str(run.status).replace("_", " ")
+        stands = f"its thread still runs after it {status}" if run.status.finished else f"it is {status}"
+        super().__init__(
+            f"run {run.number} of {run.job} is in the way: {stands}",
+            help=f"wait for it (jobkit logs {run.number} -f), or end it with `jobkit cancel {run.number}`",
+        )
+        self.run = run
 
 
 class ChildRunFailed(RunError):

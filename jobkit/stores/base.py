@@ -19,7 +19,8 @@ Rules for all methods
     * Counts beyond 64 bits are cut to the largest; a progress that is not finite counts as unknown.
     * Trouble is a :class:`~jobkit.exceptions.StoreError`: ``StoreUnavailable`` when the same call may
       succeed later, ``RunNotFound`` for an unknown reference. Nothing else is raised, except TypeError
-      and ValueError for arguments that no store could take (a naive datetime, a limit of 0).
+      and ValueError for arguments that no store could take (a naive datetime, a limit of 0), and
+      :class:`~jobkit.exceptions.RunInTheWay` where overlap is judged.
 """
 
 from __future__ import annotations
@@ -40,13 +41,22 @@ from jobkit.records import (
     TickSpan,
 )
 from jobkit.statuses import RunStatus, Trigger
+from jobkit.stores.control_store import ControlStore
+from jobkit.stores.ledger_store import LedgerStore, Overlap
 from jobkit.stores.outbox_store import OutboxStore
+from jobkit.stores.queue import QueueStore
+from jobkit.stores.replica_store import ReplicaStore
+from jobkit.stores.waking import WakingStore
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewRun:
     """A run to be inserted; *id* is a UUIDv7 made by the caller, so that an insertion whose outcome is
-    unknown can be looked up. *attempts* is the most attempts it may have (1 + retries)."""
+    unknown can be looked up. *attempts* is the most attempts it may have (1 + retries).
+
+    *node* is that of a job which every node has for itself, ``""`` otherwise. *limits* are the named limits
+    that it holds while it is executed. Of queued runs those of a higher *priority* come first.
+    """
 
     id: str
     job: str
@@ -62,6 +72,10 @@ class NewRun:
     covers: TickSpan | None = None
     parent: str | None = None
     retry_of: str | None = None
+    node: str = ""
+    limits: tuple[str, ...] = ()
+    queue: str = "default"
+    priority: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +113,8 @@ class Lease:
 class OpenLease:
     """A lease that has not ended, as a process sees it that may settle it.
 
-    *expired* is judged by the store's clock. *attempts* is the most that the run may have.
+    *expired* is judged by the store's clock. *attempts* is the most that the run may have. *abandoned*
+    says that a thread goes on under it which the run no longer waits for.
     """
 
     lease: Lease
@@ -107,6 +122,7 @@ class OpenLease:
     status: RunStatus
     attempts: int
     expired: bool
+    abandoned: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,7 +190,7 @@ class SchemaStatus:
     details: Mapping[str, Any] = field(default_factory=dict)
 
 
-class Store(OutboxStore, Protocol):
+class Store(LedgerStore, QueueStore, ControlStore, ReplicaStore, WakingStore, OutboxStore, Protocol):
     """Where runs are kept. See the head of this file for the rules that hold for all methods.
 
     Whatever ends a run (``finish``, or ``settle`` of one that is lost) writes its entries into the
@@ -227,28 +243,44 @@ class Store(OutboxStore, Protocol):
 
     # -- runs and leases ------------------------------------------------------------------------
 
-    async def add_run(self, run: NewRun) -> RunRecord:
+    async def add_run(self, run: NewRun, *, overlap: Overlap = "allow") -> RunRecord:
         """Insert *run* as ``queued`` and give it the next number of the project.
 
-        The same id again is the same run: it is returned as it stands, nothing is inserted.
+        The same id again is the same run: it is returned as it stands, nothing is inserted. *overlap* is
+        judged, and what gives way ends, as for a claim. RunInTheWay if the run may not be.
         """
         ...
 
-    async def add_and_start(self, run: NewRun, request: LeaseRequest) -> tuple[RunRecord, Lease]:
+    async def add_and_start(
+        self,
+        run: NewRun,
+        request: LeaseRequest,
+        *,
+        overlap: Overlap = "allow",
+        limits: Mapping[str, int] | None = None,
+    ) -> tuple[RunRecord, Lease]:
         """Insert *run* and start its first attempt here, in one transaction.
 
+        If it has to wait, for one of its *limits* or by its *overlap*, it is ``queued`` under the lease
+        that is returned, for this owner to start with ``start_attempt``. RunInTheWay as for ``add_run``.
         The same id again from the same owner is the same start. StoreError if that id belongs to a run
         that somebody else started, or that has gone on since.
         """
         ...
 
-    async def start_attempt(self, run_id: str, request: LeaseRequest) -> Lease | None:
+    async def start_attempt(
+        self, run_id: str, request: LeaseRequest, *, limits: Mapping[str, int] | None = None
+    ) -> Lease | None:
         """Start the next attempt of a queued run: it is ``running``, its attempt number and fence grow.
 
-        None if it is not queued, or somebody else's lease has not ended. A pinned run that waits for
-        its next attempt still has its lease: its owner, and nobody else, may start it. The run's
-        ``started_at`` stays that of its first attempt. Whether *not_before* has come, and how many
-        attempts a run may have, is for the caller to judge. RunNotFound if there is no such run.
+        None if it is not queued, or somebody else's lease has not ended; or if it has to wait: for a
+        thread of an earlier attempt that was abandoned, for another run of its job that is executed (unless
+        it was inserted with overlap ``allow``), or for one of its limits. *limits* says how many may hold
+        each at a time; running attempts and abandoned leases hold theirs, names that it lacks are free.
+
+        A pinned run that waits for its next attempt still has its lease: its owner, and nobody else, may
+        start it. The run's ``started_at`` stays that of its first attempt. Whether *not_before* has come,
+        and how many attempts a run may have, is for the caller to judge. RunNotFound if there is no such run.
         """
         ...
 
@@ -278,7 +310,7 @@ class Store(OutboxStore, Protocol):
         ...
 
     async def open_leases(self) -> list[OpenLease]:
-        """All leases that have not ended, those of queued pinned runs included, in no order."""
+        """All leases that have not ended, in no order: those of queued pinned runs and abandoned ones too."""
         ...
 
     async def settle(self, lease: Lease, *, dead: bool, retry_at: datetime | None = None) -> RunRecord | None:
@@ -287,7 +319,8 @@ class Store(OutboxStore, Protocol):
         Nothing happens (None) unless the fence still is *lease*'s and the lease has expired by the
         store's clock, or *dead* says that the owner is known to run no more. With *retry_at* the run is
         ``queued`` again until then, otherwise it is ``lost``; a pinned run is lost in any case. The
-        fence grows: the owner, should it live, is fenced. What was lost has a message and no duration.
+        fence grows: the owner, should it live, is fenced. What was lost has a message and no duration. An
+        abandoned lease ends, whatever became of its run, which stays as it is if it has ended or waits.
         """
         ...
 
@@ -333,7 +366,10 @@ class Store(OutboxStore, Protocol):
         """Delete finished runs (their attempts, lines and dead letters too) that were queued and finished
         before *before*; how many.
 
-        Runs that wait for a sink stay until they were delivered or given up, or the sink was removed.
+        Runs that wait for a sink stay until they were delivered or given up, or the sink was removed, and
+        those with an abandoned thread until that has ended. What else explains the time before *before* goes
+        with them: spans and pauses that had ended then, events, and replicas that were last heard of then.
+        The marks of jobs stay, for ever.
         It may work in portions, so that others can write meanwhile; a cancelled call keeps what it did.
         """
         ...

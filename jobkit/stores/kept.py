@@ -12,15 +12,38 @@ from jobkit.records import AttemptRecord, LogLine, RunRecord
 from jobkit.statuses import RunStatus
 from jobkit.stores import values
 from jobkit.stores.base import Lease, NewRun, Outcome, RunQuery
+from jobkit.stores.control import CancelRequest
+from jobkit.stores.kept_ledger import KeptLedger
 from jobkit.stores.kept_outbox import KeptOutbox
+from jobkit.stores.kept_service import KeptService
+from jobkit.stores.kept_sleepers import Sleeper
+from jobkit.stores.ledger import JobKey
+from jobkit.stores.ledger_store import Overlap, check_overlap
 from jobkit.stores.plain import clean_text
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What a run was inserted with and its record does not show; *tick* is set if it accounts for one."""
+
+    node: str = ""
+    limits: tuple[str, ...] = ()
+    queue: str = "default"
+    priority: int = 0
+    overlap: Overlap = "allow"
+    tick: datetime | None = None
 
 
 @dataclass(slots=True)
 class Held:
-    """A run as the store holds it; *lease* is None when nobody has one."""
+    """A run as the store holds it; *lease* is None when nobody has one, and *abandoned* is the lease of a
+    thread that the run no longer waits for."""
 
     record: RunRecord
+    terms: Terms = Terms()
+    not_before: datetime | None = None
+    abandoned: Lease | None = None
+    cancel: CancelRequest | None = None
     fence: int = 0
     lease: Lease | None = None
     attempts: dict[int, AttemptRecord] = field(default_factory=dict)
@@ -29,6 +52,15 @@ class Held:
 
     def change(self, **changes: object) -> None:
         self.record = replace(self.record, **changes)  # type: ignore[arg-type]  # names are RunRecord's
+
+    @property
+    def over(self) -> bool:
+        """Whether it counts for nothing any more."""
+        return self.record.status.finished and self.abandoned is None
+
+    @property
+    def holds_limits(self) -> bool:
+        return self.abandoned is not None or self.record.status is RunStatus.RUNNING
 
 
 @dataclass(slots=True)
@@ -39,7 +71,26 @@ class Kept:
     runs: dict[str, Held] = field(default_factory=dict)
     last_number: int = 0
     outbox: KeptOutbox = field(default_factory=KeptOutbox)
+    ledger: KeptLedger = field(default_factory=KeptLedger)
+    service: KeptService = field(default_factory=KeptService)
+    #: What is not over, by job and node; what is over is taken out when it is come upon.
+    open: dict[JobKey, dict[str, Held]] = field(default_factory=dict)
+    #: The objects that use it and may sleep.
+    sleepers: list[Sleeper] = field(default_factory=list)
     lock: threading.RLock = field(default_factory=threading.RLock)
+
+
+def terms_of(run: NewRun, overlap: Overlap, tick: datetime | None = None) -> Terms:
+    """The terms of *run* as they are kept."""
+    check_overlap(overlap)
+    return Terms(
+        node=clean_text(run.node),
+        limits=values.clean_limits(run.limits),
+        queue=clean_text(run.queue),
+        priority=values.clean_count(run.priority),
+        overlap=overlap,
+        tick=_utc(tick),
+    )
 
 
 def queued(run: NewRun) -> RunRecord:
@@ -55,6 +106,7 @@ def queued(run: NewRun) -> RunRecord:
         scheduled_at=_utc(run.scheduled_at),
         attempts=values.clean_count(run.attempts),
         actor=clean_text(run.actor),
+        node=clean_text(run.node),
         enforce=run.enforce,
         parameters=values.decode(values.encode(run.parameters)),
         window=None if run.window is None else (_utc(run.window[0]), _utc(run.window[1])),

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import bisect
 import copy
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from types import TracebackType
 from typing import Final, Self
 
 from jobkit.clock import SystemClock
-from jobkit.processes import ProcessIdentity
 from jobkit.records import AttemptRecord, LogLine, Progress, RunRecord
 from jobkit.statuses import RunStatus
 from jobkit.stores import values
@@ -30,7 +29,6 @@ from jobkit.stores.base import (
     SchemaStatus,
 )
 from jobkit.stores.kept import (
-    Held,
     Kept,
     clean_line,
     end_attempt,
@@ -39,14 +37,19 @@ from jobkit.stores.kept import (
     newest_key,
     queued,
     selected,
+    terms_of,
 )
+from jobkit.stores.ledger_store import Overlap
+from jobkit.stores.memory_ledger import MemoryLedger
 from jobkit.stores.memory_outbox import MemoryOutbox
+from jobkit.stores.memory_queue import MemoryQueue
+from jobkit.stores.memory_service import MemoryService
 from jobkit.stores.paging import read_position, write_position
 from jobkit.stores.plain import clean_text
 from jobkit.stores.refusals import id_taken, not_found, open_already, other_project
 
 
-class MemoryStore(MemoryOutbox):
+class MemoryStore(MemoryLedger, MemoryQueue, MemoryService, MemoryOutbox):
     """Runs in memory; they stay when the store is closed, and go with the object.
 
     *now* is its clock. Stores that are given the same *kept* hold the same runs.
@@ -73,6 +76,7 @@ class MemoryStore(MemoryOutbox):
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self._open = False
+        self._let_sleep()
 
     async def now(self) -> datetime:
         return self._now()
@@ -85,52 +89,73 @@ class MemoryStore(MemoryOutbox):
 
     # -- runs and leases ------------------------------------------------------------------------
 
-    async def add_run(self, run: NewRun) -> RunRecord:
-        record = queued(run)
+    async def add_run(self, run: NewRun, *, overlap: Overlap = "allow") -> RunRecord:
+        record, terms = queued(run), terms_of(run, overlap)
+        not_before = values.optional_instant(values.optional_micros(run.not_before))
         with await self._turn():
-            return given((self._same(record.id) or self._insert(record)).record)
+            held = self._same(record.id)
+            if held is None:
+                verdict = self._admit(record.job, terms)
+                held = self._insert(record, terms, not_before)
+                self._give_way(held, verdict)
+                self._ask_to_stop(held.record, verdict)
+                self._wake_others()
+            return given(held.record)
 
-    async def add_and_start(self, run: NewRun, request: LeaseRequest) -> tuple[RunRecord, Lease]:
-        record = queued(run)
+    async def add_and_start(
+        self,
+        run: NewRun,
+        request: LeaseRequest,
+        *,
+        overlap: Overlap = "allow",
+        limits: Mapping[str, int] | None = None,
+    ) -> tuple[RunRecord, Lease]:
+        record, terms = queued(run), terms_of(run, overlap)
         with await self._turn():
             held = self._same(record.id)
             if held is not None and held.fence > 0:
                 lease = held.lease
-                started = held.fence == 1 and held.record.status is RunStatus.RUNNING
-                if lease is None or not started or lease.owner != request.owner:
+                status, attempt = held.record.status, held.record.attempt
+                fresh = status is RunStatus.RUNNING or (status is RunStatus.QUEUED and attempt == 0)
+                if lease is None or held.fence > 1 or not fresh or lease.owner != request.owner:
                     raise id_taken(record.id, held.record.number)
                 return given(held.record), lease
-            held = held or self._insert(record)
-            lease = self._start(held, request)
+            if held is None:
+                verdict = self._admit(record.job, terms)
+                held = self._insert(record, terms, None)
+                self._give_way(held, verdict)
+                self._ask_to_stop(held.record, verdict)
+            begin = self._keep_for if self._must_wait(held, self._full(limits)) else self._start
+            lease = begin(held, request)
             return given(held.record), lease
 
-    async def start_attempt(self, run_id: str, request: LeaseRequest) -> Lease | None:
+    async def start_attempt(
+        self, run_id: str, request: LeaseRequest, *, limits: Mapping[str, int] | None = None
+    ) -> Lease | None:
         with await self._turn():
             held = self._find(run_id)
             if held.record.status is not RunStatus.QUEUED or not self._may_start(held, request.owner):
                 return None
-            return self._start(held, request)
+            return None if self._must_wait(held, self._full(limits)) else self._start(held, request)
 
     def renew(self, leases: Iterable[Lease]) -> frozenset[str]:
         with self._lock():
             return frozenset(lease.run_id for lease in list(leases) if self._renew(lease))
 
     async def retry_later(self, lease: Lease, outcome: Outcome, not_before: datetime) -> bool:
-        values.to_micros(not_before)
+        not_before = values.from_micros(values.to_micros(not_before))
         outcome = values.clean_outcome(outcome)
         with await self._turn():
             held = self._holds(lease)
             if held is None or held.record.status is not RunStatus.RUNNING:
-                again = self._same(lease.run_id)
-                return (
-                    again is not None
-                    and again.fence == lease.fence
-                    and again.record.status is RunStatus.QUEUED
-                )
+                return self._was_queued(lease)
             end_attempt(held, lease.attempt, outcome)
             held.change(status=RunStatus.QUEUED)
+            held.not_before = not_before
             if held.lease is not None and not held.lease.pinned:
                 held.lease = None
+            self._heed(held)
+            self._wake_others()
             return True
 
     async def finish(self, lease: Lease, outcome: Outcome) -> RunRecord | None:
@@ -141,6 +166,8 @@ class MemoryStore(MemoryOutbox):
                 end_attempt(held, lease.attempt, outcome)
                 end_run(held, outcome)
                 self._put_out(held.record)
+                if held.terms.limits or held.terms.overlap in ("queue", "cancel"):
+                    self._wake_others()
                 return given(held.record)
             held = self._same(lease.run_id)
             if held is None:
@@ -153,17 +180,26 @@ class MemoryStore(MemoryOutbox):
     async def open_leases(self) -> list[OpenLease]:
         with await self._turn():
             return [
-                OpenLease(held.lease, record.job, record.status, record.attempts, self._expired(held.lease))
+                OpenLease(
+                    lease,
+                    held.record.job,
+                    held.record.status,
+                    held.record.attempts,
+                    self._expired(lease),
+                    held.abandoned is not None,
+                )
                 for held in self._kept.runs.values()
-                if held.lease is not None
-                for record in (held.record,)
+                for lease in (held.lease or held.abandoned,)
+                if lease is not None
             ]
 
     async def settle(self, lease: Lease, *, dead: bool, retry_at: datetime | None = None) -> RunRecord | None:
-        values.optional_micros(retry_at)
+        retry_at = values.optional_instant(values.optional_micros(retry_at))
         with await self._turn():
             held = self._holds(lease)
-            if held is None or held.lease is None or not (dead or self._expired(held.lease)):
+            if held is None or held.lease is None:
+                return self._settle_abandoned(lease, dead=dead)
+            if not (dead or self._expired(held.lease)):
                 return None
             at = self._exactly_now()
             message = values.lost_message(lease, dead=dead)
@@ -174,11 +210,14 @@ class MemoryStore(MemoryOutbox):
                 )
             if retry_at is not None and not held.lease.pinned:
                 held.change(status=RunStatus.QUEUED)
+                held.not_before = retry_at
             else:
                 held.change(status=RunStatus.LOST, finished_at=at, message=message)
                 self._put_out(held.record)
-            held.lease = None
+            held.lease = held.abandoned = None
             held.fence += 1
+            self._heed(held)
+            self._wake_others()
             return given(held.record)
 
     async def set_progress(self, lease: Lease, progress: Progress) -> None:
@@ -255,81 +294,12 @@ class MemoryStore(MemoryOutbox):
                 and held.record.finished_at < before
                 and held.record.queued_at is not None
                 and held.record.queued_at < before
+                and held.over
                 and run_id not in waiting
             ]
             for run_id in old:
-                del self._kept.runs[run_id]
+                self._forget_tick(self._kept.runs.pop(run_id))
             self._kept.outbox.forget(frozenset(old))
+            self._prune_ledger(before)
+            self._kept.service.prune(before)
             return len(old)
-
-    # -- the rules, each in one place -----------------------------------------------------------
-
-    def _same(self, run_id: str) -> Held | None:
-        """The run of that id, if it was inserted before."""
-        return self._kept.runs.get(clean_text(run_id))
-
-    def _find(self, run_id: str) -> Held:
-        held = self._same(run_id)
-        if held is None:
-            raise not_found(run_id)
-        return held
-
-    def _next_number(self) -> int:
-        """Never given before, not even to a run that was pruned."""
-        self._kept.last_number += 1
-        return self._kept.last_number
-
-    def _insert(self, record: RunRecord) -> Held:
-        record = replace(record, number=self._next_number(), queued_at=self._exactly_now())
-        held = self._kept.runs[record.id] = Held(record)
-        return held
-
-    def _may_start(self, held: Held, owner: ProcessIdentity) -> bool:
-        """Nobody has it, or it waits for its next attempt under this owner's lease."""
-        return held.lease is None or held.lease.owner == owner
-
-    def _start(self, held: Held, request: LeaseRequest) -> Lease:
-        at = self._exactly_now()
-        held.fence += 1
-        held.change(
-            status=RunStatus.RUNNING,
-            attempt=held.record.attempt + 1,
-            started_at=held.record.started_at or at,
-            progress=None,
-            node=clean_text(request.node),
-        )
-        record = held.record
-        held.attempts[record.attempt] = AttemptRecord(
-            record.id, record.attempt, RunStatus.RUNNING, at, node=record.node
-        )
-        held.lease = Lease(
-            run_id=record.id,
-            fence=held.fence,
-            attempt=record.attempt,
-            owner=request.owner,
-            node=record.node,
-            duration=request.duration,
-            pinned=request.pinned,
-            expires_at=at + request.duration,
-        )
-        return held.lease
-
-    def _holds(self, lease: Lease) -> Held | None:
-        """The run of *lease* if that lease still stands: not ended, and not fenced by a newer one."""
-        held = self._same(lease.run_id)
-        if held is None or held.lease is None or held.fence != lease.fence:
-            return None
-        return held
-
-    def _renew(self, lease: Lease) -> bool:
-        held = self._holds(lease)
-        if held is None or held.lease is None:
-            return False
-        held.lease = replace(held.lease, expires_at=self._exactly_now() + lease.duration)
-        return True
-
-    def _expired(self, lease: Lease) -> bool:
-        return lease.expires_at <= self._now()
-
-    def _newest_first(self) -> list[RunRecord]:
-        return sorted((held.record for held in self._kept.runs.values()), key=newest_key)

@@ -6,10 +6,9 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 
 from jobkit.processes import ProcessIdentity
-from jobkit.records import RunRecord
 from jobkit.stores import values
 from jobkit.stores.kept_outbox import KeptSink
-from jobkit.stores.memory_turns import Turns
+from jobkit.stores.memory_rules import Rules
 from jobkit.stores.outbox import (
     DeadLetter,
     OutboxEntry,
@@ -22,7 +21,7 @@ from jobkit.stores.outbox_store import check_limit
 from jobkit.stores.plain import clean_text
 
 
-class MemoryOutbox(Turns):
+class MemoryOutbox(Rules):
     """The part of :class:`~jobkit.stores.memory.MemoryStore` that keeps what sinks have yet to be given."""
 
     async def register_sinks(self, sinks: Iterable[SinkRegistration]) -> None:
@@ -138,10 +137,6 @@ class MemoryOutbox(Turns):
             return len(chosen)
 
     # -- the rules, each in one place -----------------------------------------------------------
-
-    def _put_out(self, record: RunRecord) -> None:
-        """In the step that ends the run."""
-        self._kept.outbox.put_out(record, self._exactly_now())
 
     def _holds_sink(self, lease: SinkLease) -> KeptSink | None:
         """The sink of *lease* if that lease still stands: not released, and not fenced by a newer one."""

@@ -74,6 +74,16 @@ def optional_count(number: int | None) -> int | None:
     return None if number is None else clean_count(number)
 
 
+def clean_limits(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Names of limits, each once."""
+    return tuple(dict.fromkeys(clean_text(name) for name in names)) if names else ()
+
+
+def clean_caps(limits: Mapping[str, int] | None) -> dict[str, int]:
+    """How many may hold each limit at a time."""
+    return {clean_text(name): most for name, most in limits.items()} if limits else {}
+
+
 def encode(value: Mapping[str, Any]) -> str:
     """*value* as the text of a JSON object. Never raises."""
     if type(value) is dict and not value:
@@ -206,3 +216,13 @@ def lost_message(lease: Lease, *, dead: bool) -> str:
     if dead:
         return clean_text(f"{who} ended without recording a result")
     return clean_text(f"{who} stopped renewing its lease")
+
+
+def superseded_message(number: int | None) -> str:
+    """Why a run that was waiting has not been executed."""
+    return f"run {number} took its place"
+
+
+def cancelled_message(by: str, reason: str | None) -> str:
+    """Why a run that was waiting has ended."""
+    return clean_text(f"cancelled by {by}: {reason}" if reason else f"cancelled by {by}")

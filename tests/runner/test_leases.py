@@ -204,7 +204,7 @@ async def test_a_run_that_cannot_begin_is_the_callers_error(runner: MakeRunner) 
     """A store that is broken for good says so at once."""
 
     class Broken(MemoryStore):
-        async def add_and_start(self, run: NewRun, request: LeaseRequest) -> Any:
+        async def add_and_start(self, run: NewRun, request: LeaseRequest, **options: Any) -> Any:
             raise StoreError("not a database")
 
     async def job(ctx: JobContext) -> None:

@@ -18,8 +18,11 @@ _MEMORY = """
 import anyio.lowlevel
 import pytest
 from dataclasses import replace
-from jobkit.stores.kept import Kept, given, queued
+from jobkit.stores.kept import Kept, given, queued, terms_of
+from jobkit.exceptions import RunInTheWay
+from jobkit.stores.ledger import JobKey
 from jobkit.stores.memory import MemoryStore
+from jobkit.stores.overlaps import judge
 from jobkit.stores.plain import clean_text
 from jobkit.testing.conformance import StoreConformance
 
@@ -41,7 +44,7 @@ _SQLITE = """
 import tempfile
 from pathlib import Path
 import pytest
-from jobkit.stores.sqlite import leases, outbox, runs, schema, upkeep
+from jobkit.stores.sqlite import claims, leases, outbox, overlaps, runs, schema, upkeep
 from jobkit.stores.sqlite.store import SqliteStore
 from jobkit.statuses import RunStatus
 from jobkit.stores.base import RunQuery

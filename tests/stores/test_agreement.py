@@ -15,7 +15,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, multiple, rule
 
-from jobkit.exceptions import StoreError
+from jobkit.exceptions import JobkitError
 from jobkit.processes import ProcessIdentity
 from jobkit.records import Progress, RunRecord
 from jobkit.statuses import RunStatus, Trigger
@@ -79,7 +79,7 @@ class Agreement(RuleBasedStateMachine):
         for store in (self.memory, self.sqlite):
             try:
                 answers.append(self.portal.call(ask, store))
-            except StoreError as error:
+            except JobkitError as error:
                 answers.append((type(error), error.code, error.message))
         assert answers[0] == answers[1]
         refused = isinstance(answers[0], tuple) and isinstance(answers[0][0], type)
@@ -288,7 +288,7 @@ class Agreement(RuleBasedStateMachine):
             lease = open_lease.lease
             assert lease.fence >= self.fences.get(lease.run_id, 0)
             self.fences[lease.run_id] = lease.fence
-            assert open_lease.status is RunStatus.RUNNING or lease.pinned
+            assert open_lease.status is RunStatus.RUNNING or lease.pinned or open_lease.abandoned
 
     @invariant()
     def running_means_leased(self) -> None:

@@ -66,9 +66,11 @@ _MEMORY_CONTROLS = {
     ),
     "the same id is inserted again": (
         """
-    async def add_run(self, run):
+    async def add_run(self, run, *, overlap="allow"):
         with await self._turn():
-            return given(self._insert(queued(run)).record)
+            terms = terms_of(run, overlap)
+            self._admit(run.job, terms)
+            return given(self._insert(queued(run), terms, run.not_before).record)
 """,
         {
             "test_the_same_id_again_is_the_same_run",

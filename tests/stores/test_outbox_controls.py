@@ -212,11 +212,11 @@ SqliteStore = Apart
 finish = leases.finish
 
 def wrong(connection, lease, outcome, late, now):
-    row = finish(connection, lease, outcome, late, now)
+    row, frees = finish(connection, lease, outcome, late, now)
     found = connection.execute("SELECT number FROM runs WHERE id = ?", (lease.run_id,)).fetchone()
     if row is None and found is not None:
         outbox.add(connection, found[0], leases.to_micros(now()))
-    return row
+    return row, frees
 
 leases.finish = wrong
 """,

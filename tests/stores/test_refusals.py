@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from jobkit.codes import explanation
-from jobkit.exceptions import RunNotFound, StoreError
+from jobkit.exceptions import RunInTheWay, RunNotFound, StoreError
+from jobkit.statuses import RunStatus
 from jobkit.stores.memory import MemoryStore
-from jobkit.testing.conformance.kit import THERE, new_run, request
+from jobkit.testing.conformance.kit import THERE, new_run, outcome, request
 
 
 @pytest.mark.parametrize(
@@ -37,3 +38,30 @@ async def test_an_id_that_was_used_before() -> None:
         assert explanation("JK621") is not None
         _, lease = await store.add_and_start(new_run(), request(THERE))
         assert lease.owner == THERE
+
+
+async def test_a_run_that_is_in_the_way() -> None:
+    """JK533 names it, and what its page advises helps: cancel it, or let runs of the job wait."""
+    async with MemoryStore(project="p") as store:
+        running, lease = await store.add_and_start(new_run(), request())
+        with pytest.raises(RunInTheWay) as refused:
+            await store.add_run(new_run(), overlap="skip")
+        error = refused.value
+        assert (error.code, error.run) == ("JK533", running)
+        assert error.message == "run 1 of job is in the way: it is running"
+        assert "jobkit cancel 1" in (explanation("JK533") or "").replace("1423", "1")
+        assert (await store.add_run(new_run(), overlap="queue")).number == 2
+        await store.request_cancel(running.id, by="ops")
+        await store.finish(lease, outcome(RunStatus.CANCELLED))
+        await store.request_cancel((await store.run(2)).id, by="ops")
+        assert (await store.add_run(new_run(), overlap="skip")).number == 3
+
+
+async def test_a_thread_that_is_in_the_way() -> None:
+    """Its run has ended, and the message says so."""
+    async with MemoryStore(project="p") as store:
+        _, lease = await store.add_and_start(new_run(), request())
+        await store.abandon(lease)
+        await store.finish(lease, outcome(RunStatus.TIMED_OUT))
+        with pytest.raises(RunInTheWay, match="its thread still runs after it timed out"):
+            await store.add_run(new_run(), overlap="skip")

@@ -105,6 +105,10 @@ class Database:
 
     # -- using it -------------------------------------------------------------------------------
 
+    def check_writing(self) -> None:
+        """StoreError if it is not open, or for reading only."""
+        self._open_writer()
+
     async def write(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """What *work* returns, after its commit. If the caller is cancelled it happens or it does not."""
         writer, waiting = self._open_writer()

@@ -12,9 +12,9 @@ from datetime import datetime
 from typing import Final
 
 from jobkit.stores.base import Lease, Outcome
-from jobkit.stores.sqlite import outbox
-from jobkit.stores.sqlite.rows import ENDED, LEASE, OUTCOME, RUN, Row, ended_values
-from jobkit.stores.sqlite.runs import Now, by_id
+from jobkit.stores.sqlite import control, outbox, queue
+from jobkit.stores.sqlite.rows import ENDED, LEASE, OUTCOME, RUN, Now, Row, ended_values
+from jobkit.stores.sqlite.runs import by_id
 from jobkit.stores.values import duration_micros, encode_outcome, lost_message, optional_micros, to_micros
 
 _HELD: Final = "id = ? AND fence = ? AND lease_owner IS NOT NULL"
@@ -36,6 +36,8 @@ _FINISHED_BEFORE: Final = f"""
 SELECT {RUN} FROM runs WHERE id = ? AND fence = ? AND status NOT IN ('queued', 'running')
 """
 
+_ENDED: Final = f"SELECT {RUN}, limits <> '[]' OR overlap IN ('queue', 'cancel') FROM runs WHERE id = ?"
+
 _KEEP_LATE: Final = "UPDATE runs SET late_outcome = ? WHERE id = ?"
 
 _REQUEUE: Final = f"""
@@ -46,7 +48,10 @@ UPDATE runs SET status = 'queued', not_before = ?,
 WHERE {_HELD} AND status = 'running'
 """
 
-_REQUEUED_BEFORE: Final = "SELECT 1 FROM runs WHERE id = ? AND fence = ? AND status = 'queued'"
+_REQUEUED_BEFORE: Final = """
+SELECT 1 FROM runs WHERE id = ? AND fence = ? AND (status = 'queued'
+    OR (status = 'cancelled' AND EXISTS (SELECT 1 FROM cancel_requests WHERE run = number)))
+"""
 
 _TO_SETTLE: Final = f"SELECT lease_pinned FROM runs WHERE {_HELD} AND (? OR lease_expires_at <= ?)"
 
@@ -63,39 +68,49 @@ _PROGRESS: Final = f"UPDATE runs SET progress = ? WHERE {_HELD} AND status = 'ru
 
 # A running run has a lease, a queued one only if it is pinned: two short indexes hold them all.
 _OPEN: Final = f"""
-SELECT {LEASE}, job, status, attempts FROM runs WHERE status = 'running'
+SELECT {LEASE}, job, status, attempts, 0 FROM runs WHERE status = 'running'
 UNION ALL
-SELECT {LEASE}, job, status, attempts FROM runs WHERE status = 'queued' AND lease_owner IS NOT NULL
+SELECT {LEASE}, job, status, attempts, 0 FROM runs WHERE status = 'queued' AND lease_owner IS NOT NULL
 """
 
 
 def renew(connection: sqlite3.Connection, leases: Sequence[Lease], now: Now) -> frozenset[str]:
     """Extend what still stands of *leases*; the ids of those runs."""
     at = to_micros(now())
-    return frozenset(
-        lease.run_id
-        for lease in leases
-        if connection.execute(_RENEW, (at, duration_micros(lease.duration), *_key(lease))).rowcount
-    )
+    standing = set()
+    for lease in leases:
+        renewal = (at, duration_micros(lease.duration), *_key(lease))
+        renewed = connection.execute(_RENEW, renewal).rowcount
+        if queue.renew_abandoned(connection, renewal) or renewed:
+            standing.add(lease.run_id)
+    return frozenset(standing)
 
 
-def finish(connection: sqlite3.Connection, lease: Lease, outcome: Row, late: Outcome, now: Now) -> Row | None:
-    """End the run, and with it its last attempt, with *outcome*, of ``OUTCOME``. A row of ``RUN``; None if
-    *lease* was fenced, and *late* is kept."""
+def finish(
+    connection: sqlite3.Connection, lease: Lease, outcome: Row, late: Outcome, now: Now
+) -> tuple[Row | None, bool]:
+    """End the run, and with it its last attempt, with *outcome*, of ``OUTCOME``.
+
+    A row of ``RUN``, and whether another run may have waited for it; None if *lease* was fenced, and *late*
+    is kept.
+    """
     held = _key(lease)
     if connection.execute(_FINISH, (*outcome, *held)).rowcount:
         return _ended(connection, lease, to_micros(now()))
     row: Row | None = connection.execute(_FINISHED_BEFORE, held).fetchone()
     if row is None:
         connection.execute(_KEEP_LATE, (encode_outcome(late), lease.run_id))
-    return row
+    return row, False
 
 
-def retry_later(connection: sqlite3.Connection, lease: Lease, outcome: Row, not_before: int) -> bool:
+def retry_later(
+    connection: sqlite3.Connection, lease: Lease, outcome: Row, not_before: int, now: Now
+) -> bool:
     """End the attempt with *outcome*, of ``OUTCOME``, and queue the run again; False if fenced."""
     held = _key(lease)
     connection.execute(_END_ATTEMPT, (*ended_values(outcome), *held))
     if connection.execute(_REQUEUE, (not_before, *held)).rowcount:
+        control.heed(connection, lease.run_id, to_micros(now()))
         return True
     return connection.execute(_REQUEUED_BEFORE, held).fetchone() is not None
 
@@ -107,22 +122,28 @@ def settle(
     at, held = to_micros(now()), _key(lease)
     found = connection.execute(_TO_SETTLE, (*held, dead, at)).fetchone()
     if found is None:
-        return None
+        gone = queue.settle_abandoned(connection, held, dead=dead, at=at)
+        return by_id(connection, lease.run_id) if gone else None
     (pinned,) = found
+    queue.release_abandoned(connection, lease)
     message = lost_message(lease, dead=dead)
     if retry_at is None or pinned:
         connection.execute(_LOSE, (at, message, *held))
-        return _ended(connection, lease, at)
+        return _ended(connection, lease, at)[0]
     connection.execute(_END_ATTEMPT, ("lost", at, None, None, message, None, *held))
     connection.execute(_TRY_AGAIN, (optional_micros(retry_at), *held))
+    control.heed(connection, lease.run_id, at)
     return by_id(connection, lease.run_id)
 
 
-def _ended(connection: sqlite3.Connection, lease: Lease, at: int) -> Row:
-    """The row of ``RUN`` of a run that has just ended; from now on it waits for the sinks."""
-    row = by_id(connection, lease.run_id)
+def _ended(connection: sqlite3.Connection, lease: Lease, at: int) -> tuple[Row, bool]:
+    """The row of ``RUN`` of a run that has just ended, and whether another may have waited for it.
+
+    From now on it waits for the sinks.
+    """
+    *row, frees = connection.execute(_ENDED, (lease.run_id,)).fetchone()
     outbox.add(connection, row[0], at)
-    return row
+    return tuple(row), bool(frees)
 
 
 def set_progress(connection: sqlite3.Connection, lease: Lease, progress: str) -> None:
@@ -130,8 +151,12 @@ def set_progress(connection: sqlite3.Connection, lease: Lease, progress: str) ->
 
 
 def open_leases(connection: sqlite3.Connection) -> list[Row]:
-    """Rows of ``LEASE, job, status, attempts``."""
-    return connection.execute(_OPEN).fetchall()
+    """Rows of ``LEASE, job, status, attempts`` and whether it is abandoned."""
+    rows = {row[0]: row for row in connection.execute(_OPEN)}
+    for row in queue.abandoned(connection):
+        # A pinned run that waits for its next attempt is listed once, by the lease that it has.
+        rows[row[0]] = (*rows.get(row[0], row)[:-1], 1)
+    return list(rows.values())
 
 
 def _key(lease: Lease) -> tuple[str, int]:

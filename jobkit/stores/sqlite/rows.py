@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from jobkit.records import AttemptRecord, LogLine, RunRecord, TickSpan
 from jobkit.statuses import RunStatus, Trigger
 from jobkit.stores.base import Lease, LeaseRequest, NewRun, OpenLease, Outcome
+from jobkit.stores.ledger_store import Overlap, check_overlap
 from jobkit.stores.plain import clean_text
 from jobkit.stores.values import (
     brief_error,
     clean_count,
+    clean_limits,
     decode,
     decode_failure,
     decode_failures,
@@ -35,6 +38,8 @@ if TYPE_CHECKING:
     from jobkit.stores.outbox import DeadLetter, OutboxEntry, OutboxVerdict, SinkState
 
 Row = tuple[Any, ...]
+
+Now = Callable[[], datetime]
 
 RUN: Final = """
 number, id, job, extension, status, "trigger", scheduled_at, queued_at, started_at, finished_at, duration_ms,
@@ -127,10 +132,11 @@ def lease(row: Row) -> Lease:
 
 
 def open_lease(row: Row, at: int) -> OpenLease:
-    """The open lease of a row of ``LEASE, job, status, attempts``, judged at *at*."""
-    *of_lease, job, status, attempts = row
+    """The open lease, at *at*, of a row of ``LEASE, job, status, attempts`` and whether it is abandoned."""
+    *of_lease, job, status, attempts, abandoned = row
     found = lease(tuple(of_lease))
-    return OpenLease(found, job, _STATUSES[status], attempts, expired=to_micros(found.expires_at) <= at)
+    expired = to_micros(found.expires_at) <= at
+    return OpenLease(found, job, _STATUSES[status], attempts, expired=expired, abandoned=bool(abandoned))
 
 
 def attempt_record(run_id: str, row: Row) -> AttemptRecord:
@@ -226,14 +232,15 @@ def sink_state(row: Row) -> SinkState:
 
 NEW_RUN: Final = """
 id, job, extension, "trigger", scheduled_at, attempts, actor, enforce, "window", covers, parent, retry_of,
-parameters
+parameters, home, overlap, tick, limits, priority, queue
 """
 
 NEW_LEASE: Final = "node, lease_owner, lease_pinned, lease_duration"
 
 
-def new_run_values(run: NewRun) -> Row:
+def new_run_values(run: NewRun, overlap: Overlap = "allow", tick: datetime | None = None) -> Row:
     """The columns of ``NEW_RUN``."""
+    check_overlap(overlap)
     return (
         clean_text(run.id),
         clean_text(run.job),
@@ -250,7 +257,24 @@ def new_run_values(run: NewRun) -> Row:
         optional_text(run.parent),
         optional_text(run.retry_of),
         encode(run.parameters),
+        clean_text(run.node),
+        overlap,
+        optional_micros(tick),
+        json.dumps(clean_limits(run.limits), ensure_ascii=False) if run.limits else "[]",
+        clean_count(run.priority),
+        clean_text(run.queue),
     )
+
+
+def queued_run(number: int, run: Row, at: int) -> Row:
+    """The row of ``RUN`` of a run that was inserted as queued *at*, without reading it back."""
+    id_, job, extension, trigger, scheduled_at, attempts, actor, enforce, window, covers, parent, *rest = run
+    retry_of, parameters, home, *_ = rest
+    return (
+        number, id_, job, extension, "queued", trigger, scheduled_at, at, None, None, None, 0, attempts,
+        actor, home, enforce, window, covers, None, None, None, parent, retry_of, None, parameters, None,
+        None, "[]", "{}",
+    )  # fmt: skip
 
 
 def lease_values(request: LeaseRequest) -> Row:
@@ -262,7 +286,7 @@ def lease_values(request: LeaseRequest) -> Row:
 def started_run(number: int, run: Row, lease: Row, at: int) -> Row:
     """The row of ``RUN`` of a run that was inserted as started *at*, without reading it back."""
     id_, job, extension, trigger, scheduled_at, attempts, actor, enforce, window, covers, parent, *rest = run
-    retry_of, parameters = rest
+    retry_of, parameters, *_ = rest
     return (
         number, id_, job, extension, "running", trigger, scheduled_at, at, at, None, None, 1, attempts, actor,
         lease[0], enforce, window, covers, None, None, None, parent, retry_of, None, parameters, None, None,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -25,14 +25,20 @@ from jobkit.stores.base import (
     RunQuery,
     SchemaStatus,
 )
+from jobkit.stores.ledger_store import Overlap
 from jobkit.stores.outbox_store import check_limit
 from jobkit.stores.paging import write_position
 from jobkit.stores.plain import clean_text
 from jobkit.stores.sqlite import history, leases, lines, outbox, rows, runs, schema, upkeep
 from jobkit.stores.sqlite.database import Database
 from jobkit.stores.sqlite.location import Location
+from jobkit.stores.sqlite.store_ledger import LedgerPart
+from jobkit.stores.sqlite.store_queue import QueuePart
+from jobkit.stores.sqlite.store_service import ServicePart
+from jobkit.stores.sqlite.wakes import Wakes
 from jobkit.stores.values import (
     brief_error,
+    clean_caps,
     clean_count,
     clean_duration,
     decode_outcome,
@@ -57,7 +63,7 @@ if TYPE_CHECKING:
     )
 
 
-class SqliteStore:
+class SqliteStore(LedgerPart, QueuePart, ServicePart):
     """Runs in one SQLite file, for any number of processes on one host.
 
     *path* is absolute or relative to *root*; it and its folder are made when the store is entered.
@@ -85,6 +91,7 @@ class SqliteStore:
         place = Path(os.path.normpath(root / path))
         self._location = Location(place, root, allow_network, trust_permissions)
         self._lock_timeout = lock_timeout
+        self._wakes = Wakes(place)  # until it is opened nobody is woken
         self._url = f"sqlite:///{self._location.path}" if url is None else url
         self._database = Database(
             self._location, project=project, now=self._now, read_only=read_only, lock_timeout=lock_timeout
@@ -100,11 +107,14 @@ class SqliteStore:
 
     async def __aenter__(self) -> Self:
         await self._database.open()
+        path = self._location.path
+        self._wakes = Wakes(path.with_name(f"{path.name}-wakes"))
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        self._wakes.close()
         await self._database.close()
 
     async def now(self) -> datetime:
@@ -121,28 +131,43 @@ class SqliteStore:
 
     # -- runs and leases ------------------------------------------------------------------------
 
-    async def add_run(self, run: NewRun) -> RunRecord:
+    async def add_run(self, run: NewRun, *, overlap: Overlap = "allow") -> RunRecord:
         work = partial(
             runs.add,
-            run=rows.new_run_values(run),
+            run=rows.new_run_values(run, overlap),
             not_before=optional_micros(run.not_before),
             now=self._now,
         )
-        return rows.run_record(await self._database.write(work))
+        return rows.run_record(await self._write_and_wake(work))
 
-    async def add_and_start(self, run: NewRun, request: LeaseRequest) -> tuple[RunRecord, Lease]:
+    async def add_and_start(
+        self,
+        run: NewRun,
+        request: LeaseRequest,
+        *,
+        overlap: Overlap = "allow",
+        limits: Mapping[str, int] | None = None,
+    ) -> tuple[RunRecord, Lease]:
         work = partial(
             runs.add_and_start,
-            run=rows.new_run_values(run),
+            run=rows.new_run_values(run, overlap),
             lease=rows.lease_values(request),
+            limits=clean_caps(limits),
             now=self._now,
         )
-        row, lease = await self._database.write(work)
+        write = self._write_and_wake if overlap == "cancel" else self._database.write
+        row, lease = await write(work)
         return rows.run_record(row), rows.lease(lease)
 
-    async def start_attempt(self, run_id: str, request: LeaseRequest) -> Lease | None:
+    async def start_attempt(
+        self, run_id: str, request: LeaseRequest, *, limits: Mapping[str, int] | None = None
+    ) -> Lease | None:
         work = partial(
-            runs.start_attempt, run_id=clean_text(run_id), lease=rows.lease_values(request), now=self._now
+            runs.start_attempt,
+            run_id=clean_text(run_id),
+            lease=rows.lease_values(request),
+            limits=clean_caps(limits),
+            now=self._now,
         )
         row = await self._database.write(work)
         return None if row is None else rows.lease(row)
@@ -159,14 +184,17 @@ class SqliteStore:
             lease=lease,
             outcome=rows.outcome_values(outcome),
             not_before=to_micros(not_before),
+            now=self._now,
         )
-        return await self._database.write(work)
+        return await self._write_and_wake(work)
 
     async def finish(self, lease: Lease, outcome: Outcome) -> RunRecord | None:
         work = partial(
             leases.finish, lease=lease, outcome=rows.outcome_values(outcome), late=outcome, now=self._now
         )
-        row = await self._database.write(work)
+        row, frees = await self._database.write(work)
+        if frees:
+            self._wakes.send()
         return None if row is None else rows.run_record(row)
 
     async def open_leases(self) -> list[OpenLease]:
@@ -177,7 +205,7 @@ class SqliteStore:
     async def settle(self, lease: Lease, *, dead: bool, retry_at: datetime | None = None) -> RunRecord | None:
         optional_micros(retry_at)  # a naive one is refused here, not in the writer's thread
         work = partial(leases.settle, lease=lease, dead=dead, retry_at=retry_at, now=self._now)
-        row = await self._database.write(work)
+        row = await self._write_and_wake(work)
         return None if row is None else rows.run_record(row)
 
     async def set_progress(self, lease: Lease, progress: Progress) -> None:
@@ -310,6 +338,8 @@ class SqliteStore:
         deleted = 0
         while some := await self._database.write(portion):
             deleted += some
+        while await self._database.write(partial(upkeep.prune_ledger, before=to_micros(before))):
+            pass
         return deleted
 
 

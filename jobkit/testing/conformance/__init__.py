@@ -22,23 +22,34 @@ from __future__ import annotations
 import pytest
 
 _MODULES = (
+    "cancelling",
+    "claims",
+    "control",
     "dead_letters",
     "history",
     "leases",
     "lifetime",
     "lines",
     "outbox",
+    "overlap",
     "pinned",
+    "queueing",
+    "replicas",
     "runs",
     "settling",
     "sink",
     "sinks",
+    "spans",
     "texts",
     "verdicts",
+    "wakes",
 )
 for _module in _MODULES:
     pytest.register_assert_rewrite(f"{__name__}.{_module}")
 
+from jobkit.testing.conformance.cancelling import CancelCases
+from jobkit.testing.conformance.claims import ClaimCases, StateCases
+from jobkit.testing.conformance.control import PauseCases
 from jobkit.testing.conformance.dead_letters import DeadLetterCases
 from jobkit.testing.conformance.history import HistoryCases
 from jobkit.testing.conformance.kit import HeldClock, OpenStore, StoreClock
@@ -46,12 +57,17 @@ from jobkit.testing.conformance.leases import LeaseCases
 from jobkit.testing.conformance.lifetime import LifetimeCases
 from jobkit.testing.conformance.lines import LineCases
 from jobkit.testing.conformance.outbox import OutboxCases
+from jobkit.testing.conformance.overlap import OverlapCases
 from jobkit.testing.conformance.pinned import PinnedCases
+from jobkit.testing.conformance.queueing import AbandonedCases, LimitCases, QueueCases
+from jobkit.testing.conformance.replicas import EventCases, ReplicaCases
 from jobkit.testing.conformance.runs import RunCases
 from jobkit.testing.conformance.settling import SettlingCases
 from jobkit.testing.conformance.sinks import SinkCases
+from jobkit.testing.conformance.spans import SpanCases
 from jobkit.testing.conformance.texts import TextCases
 from jobkit.testing.conformance.verdicts import VerdictCases
+from jobkit.testing.conformance.wakes import WakeCases
 
 __all__ = ["HeldClock", "OpenStore", "StoreClock", "StoreConformance"]
 
@@ -65,6 +81,18 @@ class StoreConformance(
     HistoryCases,
     LineCases,
     TextCases,
+    StateCases,
+    ClaimCases,
+    SpanCases,
+    OverlapCases,
+    QueueCases,
+    LimitCases,
+    AbandonedCases,
+    CancelCases,
+    PauseCases,
+    ReplicaCases,
+    EventCases,
+    WakeCases,
     OutboxCases,
     SinkCases,
     VerdictCases,

@@ -12,6 +12,7 @@ from jobkit.processes import ProcessIdentity
 from jobkit.records import RunRecord, new_run_id
 from jobkit.statuses import RunStatus, Trigger
 from jobkit.stores.base import Lease, LeaseRequest, NewRun, Outcome, Store
+from jobkit.stores.ledger import Claim, Claimed, JobKey, JobRegistration, Span
 from jobkit.stores.outbox import OutboxVerdict, SinkLease, SinkRegistration, SinkState
 
 START = datetime(2026, 3, 1, 12, 0, 0, 250_000, tzinfo=UTC)
@@ -94,6 +95,57 @@ async def started(store: Store, job: str = "job", **options: Any) -> tuple[RunRe
 async def standing(store: Store) -> set[str]:
     """The ids of the runs whose lease has not ended."""
     return {found.lease.run_id for found in await store.open_leases()}
+
+
+# -- the ledger -------------------------------------------------------------------------------------
+
+JOB = JobKey("job")
+HASH = "every second"
+
+
+async def scheduled(store: Store, *keys: JobKey, mark: datetime = START, hash: str = HASH) -> None:
+    """Jobs whose ticks are accounted for up to *mark*."""
+    await store.register_jobs([JobRegistration(key, hash, mark) for key in keys or (JOB,)])
+
+
+def tick_run(tick: datetime, key: JobKey = JOB, **options: Any) -> NewRun:
+    """A run of that tick."""
+    options.setdefault("trigger", Trigger.SCHEDULE)
+    return new_run(key.job, node=key.node, scheduled_at=tick, **options)
+
+
+def run_claim(tick: datetime, key: JobKey = JOB, **options: Any) -> Claim:
+    """A claim of a run for *tick*, by somebody who saw the mark a second before."""
+    options.setdefault("expected", tick - SECOND)
+    options.setdefault("run", tick_run(tick, key))
+    return Claim(key, hash=options.pop("hash", HASH), mark=options.pop("mark", tick), tick=tick, **options)
+
+
+def span_of(first: datetime, last: datetime, key: JobKey = JOB, **options: Any) -> Span:
+    """A span with a tick each second."""
+    count = (last - first) // SECOND + 1
+    options.setdefault("reason", "misfire")
+    return Span(
+        key.job, key.node, cause=options.pop("cause", None), first=first, last=last, count=count, **options
+    )
+
+
+def span_claim(first: datetime, last: datetime, key: JobKey = JOB, **options: Any) -> Claim:
+    """A claim that says why these ticks have no run."""
+    expected = options.pop("expected", first - SECOND)
+    hash = options.pop("hash", HASH)
+    return Claim(key, expected, hash, last, span=span_of(first, last, key, **options))
+
+
+async def claimed(store: Store, claim: Claim) -> Claimed:
+    """What became of one claim."""
+    [answer] = await store.claim([claim])
+    return answer
+
+
+async def mark_of(store: Store, key: JobKey = JOB) -> datetime | None:
+    """The last tick of a job that is accounted for."""
+    return (await store.job_states([key]))[key].mark
 
 
 # -- the outbox -------------------------------------------------------------------------------------

@@ -12,11 +12,16 @@ from typing import Any
 
 import pytest
 
+from jobkit.clock import SystemClock
 from jobkit.exceptions import StoreError
 from jobkit.processes import ProcessIdentity
 from jobkit.records import LogLine, RunRecord
 from jobkit.stores.base import LeaseRequest, NewRun, RunPage, RunQuery
+from jobkit.stores.ledger import JobKey, SpanPage, SpanQuery
 from jobkit.stores.outbox import SinkLease, SinkRegistration
+from jobkit.stores.replicas import EventPage, EventQuery
+from jobkit.stores.sqlite import schema
+from jobkit.stores.sqlite.location import Location
 from jobkit.stores.sqlite.store import SqliteStore
 from jobkit.testing.conformance.kit import START, outcome, settled
 
@@ -243,62 +248,76 @@ async def test_an_older_store_has_to_be_upgraded_first(
         assert (await store.run(1)).job == "made"
 
 
-@pytest.fixture
-async def before_the_outbox(
-    public_folder: Path, new: Callable[..., NewRun], sql: Callable[..., list[Any]]
-) -> Path:
-    """A store as the version made it that had no outbox: one run, and only the first migration."""
+@pytest.fixture(params=[1, 2])
+def older(public_folder: Path, sql: Callable[..., list[Any]], request: pytest.FixtureRequest) -> Path:
+    """A store as an older version made it, with so many migrations: one run, which has ended."""
     path = public_folder / "jobkit.db"
-    async with SqliteStore(path, project="shop", root=public_folder) as store:
-        _, lease = await store.add_and_start(new(), LeaseRequest(ProcessIdentity.current(), "n"))
-        await store.finish(lease, outcome())
-    sql("DROP TABLE outbox", "DROP TABLE dead_letters", "DROP TABLE sinks", path=path)
-    sql("DELETE FROM migrations WHERE number > 1", path=path)
+    known = schema.known()[: request.param]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(schema, "known", lambda: known)
+        schema.create(Location(path, public_folder), "shop", SystemClock().now, timeout=1)
+    sql(
+        """
+        INSERT INTO runs (id, job, extension, status, "trigger", queued_at, finished_at, attempt,
+            attempt_since, started_at, attempts, actor, enforce, parameters)
+        VALUES ('id', 'job', 'x', 'succeeded', 'manual', 1000, 3000, 1, 2000, 2000, 1, '', 0, '{}')
+        """,
+        path=path,
+    )
     return path
 
 
-async def test_a_store_from_before_the_outbox_is_read(before_the_outbox: Path) -> None:
-    """Its runs are there, and nothing waits; opened for writing it is upgraded, also meanwhile."""
+async def test_a_store_of_an_older_version_is_read(older: Path) -> None:
+    """Its runs are there, and nothing else; opened for writing it is upgraded, also meanwhile."""
 
     def store(**options: Any) -> SqliteStore:
-        return SqliteStore(before_the_outbox, project="shop", root=before_the_outbox.parent, **options)
+        return SqliteStore(older, project="shop", root=older.parent, **options)
 
-    content = before_the_outbox.read_bytes()
+    content = older.read_bytes()
     async with store(read_only=True) as reader:
-        assert (await reader.schema()).pending == ("0002_outbox",)
+        assert "0003_ledger" in (await reader.schema()).pending
         assert (await reader.run(1)).job == "job"
-        assert await reader.outbox("sink") == []
-        assert await reader.sinks() == []
-        assert await reader.dead_letters() == []
-        assert await reader.dead_letters(sink="sink") == []
-        assert before_the_outbox.read_bytes() == content
+        assert len(await reader.attempts("id")) == 1
+        await _has_nothing_else(reader)
+        assert older.read_bytes() == content
         async with store() as writer:
             assert (await writer.schema()).pending == ()
             await writer.register_sinks([SinkRegistration("sink", timedelta(days=7))])
+            await writer.register_job(JobKey("job"), "hash", mark=START, expected_hash=None)
             assert await writer.outbox("sink") == []
             assert (await writer.run(1)).job == "job"
         assert [state.name for state in await reader.sinks()] == ["sink"]
+        assert list(await reader.job_states()) == [JobKey("job")]
 
 
-async def test_a_store_from_before_the_outbox_in_a_read_only_folder(
-    before_the_outbox: Path, as_somebody_else: Callable[..., Any]
+async def _has_nothing_else(store: SqliteStore) -> None:
+    assert (await store.outbox("sink"), await store.sinks()) == ([], [])
+    assert await store.dead_letters() == await store.dead_letters(sink="sink") == []
+    assert await store.open_leases() == []
+    assert await store.job_states() == await store.job_states([JobKey("job")]) == {}
+    assert await store.spans(SpanQuery()) == SpanPage((), None)
+    assert (await store.queued(), await store.next_queued()) == ([], None)
+    assert await store.cancel_requests() == {}
+    assert (await store.pauses(since=START), await store.replicas()) == ([], [])
+    assert await store.events(EventQuery()) == EventPage((), None)
+
+
+async def test_a_store_of_an_older_version_in_a_read_only_folder(
+    older: Path, as_somebody_else: Callable[..., Any]
 ) -> None:
     """As any other: read without a trace, refused for writing."""
-    before_the_outbox.chmod(0o444)
-    before_the_outbox.parent.chmod(0o555)
-    assert as_somebody_else(before_the_outbox, "read") == [1]
-    assert as_somebody_else(before_the_outbox, "write") == "JK612"
-    assert [path.name for path in before_the_outbox.parent.iterdir()] == ["jobkit.db"]
+    older.chmod(0o444)
+    older.parent.chmod(0o555)
+    assert as_somebody_else(older, "read") == [1]
+    assert as_somebody_else(older, "write") == "JK612"
+    assert [path.name for path in older.parent.iterdir()] == ["jobkit.db"]
 
 
-@pytest.mark.usefixtures("made")
-async def test_another_project_is_refused_before_the_outbox_too(
-    sql: Callable[..., list[Any]], refused: Callable[..., Any]
+async def test_another_project_is_refused_of_an_older_version_too(
+    older: Path, refused: Callable[..., Any]
 ) -> None:
     """Reading on without a migration skips no other check."""
-    sql("DROP TABLE outbox", "DROP TABLE dead_letters", "DROP TABLE sinks")
-    sql("DELETE FROM migrations WHERE number > 1")
-    await refused("JK616", read_only=True, project="another")
+    await refused("JK616", older, read_only=True, project="another")
 
 
 def test_the_helper_itself_drops_privileges(

@@ -15,8 +15,22 @@ import pytest
 from jobkit.records import RunRecord
 from jobkit.statuses import RunStatus, Trigger
 from jobkit.stores.base import NewRun, RunQuery
+from jobkit.stores.ledger import SpanQuery
 from jobkit.stores.migrations import Migration, checksum
-from jobkit.stores.sqlite import history, leases, outbox, schema, upkeep
+from jobkit.stores.replicas import EventQuery
+from jobkit.stores.sqlite import (
+    claims,
+    control,
+    events,
+    history,
+    leases,
+    outbox,
+    overlaps,
+    queue,
+    schema,
+    spans,
+    upkeep,
+)
 from jobkit.stores.sqlite.store import SqliteStore
 
 Open = Callable[..., SqliteStore]
@@ -150,6 +164,13 @@ def big(tmp_path_factory: pytest.TempPathFactory) -> Path:
             SELECT number, 'sink' || (number % 10), number, 0, 0, 0, 'rejected' FROM runs
             """
         )
+        connection.execute(
+            """
+            INSERT INTO spans (job, node, reason, first, last, count, recorded_at)
+            SELECT job, '', 'misfire', number, number, 1, number FROM runs
+            """
+        )
+        connection.execute("INSERT INTO events (at, kind, job, data) SELECT number, 'k', job, '{}' FROM runs")
     return path
 
 
@@ -160,7 +181,7 @@ def _plan(path: Path, statement: str, values: Any) -> list[str]:
 
 def _walks_everything(step: str) -> bool:
     """A table read from end to end, or rows sorted after they were found."""
-    large = any(name in step for name in ("runs", "outbox", "dead_letters", "found"))
+    large = any(name in step for name in ("runs", "outbox", "dead_letters", "found", "spans", "events"))
     return "TEMP B-TREE" in step or (step.startswith("SCAN") and "USING" not in step and large)
 
 
@@ -176,6 +197,39 @@ def test_pages_are_found_in_their_order(big: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "query",
+    [
+        SpanQuery(),
+        SpanQuery(jobs=["job1"]),
+        SpanQuery(jobs=["job1"], since=_SINCE, until=_SINCE, after=_AFTER),
+        SpanQuery(jobs=["job1", "job2"], reasons=["misfire"]),
+        SpanQuery(since=_SINCE, after=_AFTER),
+    ],
+)
+def test_pages_of_spans_are_found_in_their_order(big: Path, query: SpanQuery) -> None:
+    """As pages of runs are."""
+    steps = _plan(big, *spans.page_statement(query))
+    assert any("INDEX spans_" in step for step in steps), steps
+    assert not any(map(_walks_everything, steps)), steps
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        EventQuery(),
+        EventQuery(jobs=["job1"], kinds=["job.changed"]),
+        EventQuery(jobs=["job1", "job2"], since=_SINCE, until=_SINCE),
+        EventQuery(after=_AFTER),
+    ],
+)
+def test_pages_of_events_are_found_in_their_order(big: Path, query: EventQuery) -> None:
+    """As pages of runs are."""
+    steps = _plan(big, *events.page_statement(query))
+    assert any("INDEX events_" in step for step in steps), steps
+    assert not any(map(_walks_everything, steps)), steps
+
+
+@pytest.mark.parametrize(
     ("statement", "values"),
     [
         (history._NEWEST_OF, ["[]"]),
@@ -183,6 +237,20 @@ def test_pages_are_found_in_their_order(big: Path, name: str) -> None:
         (leases._FINISH, [None] * 12),
         (leases._RENEW, [None] * 4),
         (upkeep._DELETE, [0, 0, 10]),
+        (upkeep._DELETE_SPANS, [0, 0, 10]),
+        (upkeep._DELETE_EVENTS, [0, 10]),
+        (overlaps._OPEN, {"job": "job1", "home": ""}),
+        (overlaps._HOLDING, []),
+        (queue._QUEUED, {"now": 0, "node": None, "jobs": "[]", "queues": None}),
+        (queue._NEXT, [0]),
+        (queue._END, [None] * 11),
+        (queue._RENEW, [None] * 4),
+        (queue._SETTLE, [None] * 4),
+        (claims._OF_TICK, ["job1", "", 1]),
+        (claims._SAME, ["id"]),
+        (control._ASKED, ["id"]),
+        (control._REQUESTS, []),
+        (control._REQUESTS_FOR, ["[]"]),
         (outbox._WANTED, [0]),
         (outbox._WAITING, ["sink1", 0, 10]),
         (outbox._GONE, [1, "sink1"]),
@@ -194,10 +262,13 @@ def test_pages_are_found_in_their_order(big: Path, name: str) -> None:
         ("DELETE FROM runs WHERE number = ?", [1]),
     ],
 )
-def test_other_statements_walk_no_table(big: Path, statement: str, values: list[Any]) -> None:
+def test_other_statements_walk_no_table(big: Path, statement: str, values: Any) -> None:
     """However long the history is, they touch what they are about."""
     steps = _plan(big, statement, values)
     assert not any(map(_walks_everything, steps)), steps
+    # What holds all rows is not walked either.
+    whole = ("runs_in_status", "runs_of_job", "runs_newest", "sqlite_autoindex_runs")
+    assert not any(step.startswith("SCAN") and name in step for step in steps for name in whole), steps
 
 
 async def test_naming_the_jobs_takes_a_step_for_each(open_store: Open, new: Callable[..., NewRun]) -> None:

@@ -1,0 +1,69 @@
+"""What is in the way of a new run of a job: one rule, for every store."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from jobkit.stores.ledger_store import Overlap
+
+
+@dataclass(frozen=True, slots=True)
+class OpenRun:
+    """A run that counts for overlap: queued, running, or over with a thread that was abandoned.
+
+    *held* says that somebody has its lease.
+    """
+
+    id: str
+    number: int
+    queued: bool
+    attempt: int
+    held: bool
+    abandoned: bool
+
+    @property
+    def executing(self) -> bool:
+        """Whether a run that has to be alone must not start beside it.
+
+        A pinned run is on its way from its first attempt to its last; before the first it waits like others.
+        """
+        return self.abandoned or (self.held and (not self.queued or self.attempt > 0))
+
+    @property
+    def displaceable(self) -> bool:
+        """Whether it waits, and nobody holds it."""
+        return self.queued and not self.held
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """*blocked* is the run that is in the way, None if the new run may be inserted; then those of
+    *displaced* end for it, those of *cancelled* are asked to, and *waits* says that it must not start yet."""
+
+    blocked: OpenRun | None = None
+    displaced: tuple[OpenRun, ...] = ()
+    cancelled: tuple[OpenRun, ...] = ()
+    waits: bool = False
+
+
+def judge(overlap: Overlap, found: Sequence[OpenRun]) -> Verdict:
+    """What *overlap* means beside *found*, the open runs of the same job and node."""
+    if overlap == "allow" or not found:
+        return Verdict()
+    oldest = sorted(found, key=lambda run: run.number)
+    queued = [run for run in oldest if run.queued]
+    if overlap == "skip":
+        gives_way = [run for run in queued if not run.held and not run.abandoned and run.attempt > 0]
+        in_the_way = [run for run in oldest if run not in gives_way]
+        # Whoever asks wants to know what runs, if anything does.
+        in_the_way.sort(key=lambda run: not run.executing)
+        return Verdict(blocked=in_the_way[0]) if in_the_way else Verdict(displaced=tuple(gives_way))
+    waits = any(run.executing for run in oldest)
+    if overlap == "queue":
+        return Verdict(blocked=queued[0]) if queued else Verdict(waits=waits)
+    return Verdict(
+        displaced=tuple(run for run in queued if run.displaceable),
+        cancelled=tuple(run for run in oldest if run.held),
+        waits=waits,
+    )
