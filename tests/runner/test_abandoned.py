@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -61,10 +61,12 @@ class Abandoning(MemoryStore):
         self.renewed = list(leases)
         return frozenset(lease.run_id for lease in self.renewed)
 
-    async def start_attempt(self, run_id: str, request: LeaseRequest) -> Lease | None:
+    async def start_attempt(
+        self, run_id: str, request: LeaseRequest, *, limits: Mapping[str, int] | None = None
+    ) -> Lease | None:
         assert self.standing == [], "a thread of the run still goes on"
         self.asked.append("start")
-        return await super().start_attempt(run_id, request)
+        return await super().start_attempt(run_id, request, limits=limits)
 
     async def retry_later(self, lease: Lease, outcome: Outcome, not_before: datetime) -> bool:
         self.asked.append("later")

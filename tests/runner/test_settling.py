@@ -68,11 +68,11 @@ class Spying(MemoryStore):
 
     def __init__(self) -> None:
         super().__init__(project="tests")
-        self.pauses: list[float | None] = []
+        self.retry_pauses: list[float | None] = []
 
     async def settle(self, lease: Lease, *, dead: bool, retry_at: datetime | None = None) -> RunRecord | None:
         wait = None if retry_at is None else round((retry_at - await self.now()).total_seconds())
-        self.pauses.append(wait)
+        self.retry_pauses.append(wait)
         return await super().settle(lease, dead=dead, retry_at=retry_at)
 
 
@@ -84,7 +84,7 @@ async def test_a_lost_attempt_is_followed_by_another(known: bool, pause: int) ->
         pinned, _ = await started(store, owner(), pinned=True)
         last, _ = await started(store, owner(), attempts=1)
         await settle_dead(store, {"job": SPEC} if known else {})
-        assert sorted(store.pauses, key=str) == sorted([pause, None, None], key=str)
+        assert sorted(store.retry_pauses, key=str) == sorted([pause, None, None], key=str)
         statuses = [str((await store.run(one.id)).status) for one in (run, pinned, last)]
     assert statuses == ["queued", "lost", "lost"]
 
