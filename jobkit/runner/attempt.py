@@ -256,6 +256,8 @@ class Attempt:
                 self._error, self._service_failed = error, True
                 self._inspect(error)
             else:
+                # A factory may have cancelled the task that it opens in: that must not hit the job.
+                await self._take_back_cancellation()
                 await self._call(arguments)
             await self._close_in(self._keeper)
 
@@ -341,7 +343,7 @@ class Attempt:
         self._cleanup = tuple(errors)
 
     async def _take_back_cancellation(self) -> None:
-        """A job may have cancelled its own task: that must not hit the closing of its services."""
+        """A job may have cancelled its own task: that must not hit what comes after it."""
         task = running_asyncio_task()
         if task is None or not task.cancelling() or self.stopping:
             return

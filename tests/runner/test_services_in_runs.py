@@ -286,3 +286,21 @@ async def test_open_objects_stand_in_for_services(execute: Execute) -> None:
     spec = spec_of(job).with_error(ServiceError("nothing provides `db`"))
     assert (await execute(spec, services={"db": database})).status is RunStatus.SUCCEEDED
     assert database.events == ["used"]
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_a_factory_that_cancels_its_task_hits_no_job(execute: Execute, provide: Provide) -> None:
+    """Only on asyncio can code cancel the task that it runs in."""
+    import asyncio
+
+    async def open_and_cancel() -> AsyncIterator[Thing]:
+        task = asyncio.current_task()
+        assert task is not None
+        task.cancel()
+        yield Thing()
+
+    async def job(ctx: JobContext, thing: Thing) -> None:
+        await anyio.lowlevel.checkpoint()
+
+    provide(thing=open_and_cancel)
+    assert (await execute(job)).status is RunStatus.SUCCEEDED
