@@ -214,7 +214,14 @@ class Apart(SqliteStore):
 
 SqliteStore = Apart
 """,
-        {"test_finishing_and_waiting_are_one_step"},
+        {
+            "test_a_cancelled_run_is_not_tried_again",
+            "test_a_queued_run_can_end_without_an_attempt",
+            "test_a_queued_run_is_cancelled_at_once",
+            "test_a_run_that_waits_for_its_retry_gives_way",
+            "test_cancel_asks_what_runs_to_stop",
+            "test_finishing_and_waiting_are_one_step",
+        },
     ),
     "a fenced finish makes the run wait": (
         """
