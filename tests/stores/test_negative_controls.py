@@ -80,9 +80,11 @@ _MEMORY_CONTROLS = {
         with await self._turn():
             terms = terms_of(run, overlap)
             self._admit(run.job, terms)
+            self._wake_others()
             return given(self._insert(queued(run), terms, run.not_before).record)
 """,
         {
+            "test_the_same_id_again_is_not_in_its_own_way",
             "test_the_same_id_again_is_the_same_run",
             "test_the_same_id_again_shows_the_run_as_it_stands",
         },
@@ -92,7 +94,11 @@ _MEMORY_CONTROLS = {
     def _may_start(self, held, owner):
         return True
 """,
-        {"test_nobody_else_may_start_it"},
+        {
+            "test_a_run_by_hand_waits_for_its_limit",
+            "test_a_run_by_hand_waits_for_its_turn",
+            "test_nobody_else_may_start_it",
+        },
     ),
     "another project's runs are shown": (
         """
