@@ -113,7 +113,7 @@ class MemoryStore(MemoryLedger, MemoryQueue, MemoryService, MemoryOutbox):
         record, terms = queued(run), terms_of(run, overlap)
         with await self._turn():
             held = self._same(record.id)
-            if held is not None and held.fence > 0:
+            if held is not None and (held.fence > 0 or held.record.status.finished):
                 lease = held.lease
                 status, attempt = held.record.status, held.record.attempt
                 fresh = status is RunStatus.RUNNING or (status is RunStatus.QUEUED and attempt == 0)

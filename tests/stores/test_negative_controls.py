@@ -17,6 +17,8 @@ _MEMORY_CONTROLS = {
         {
             "test_a_fenced_finish_makes_nothing_wait",
             "test_a_fenced_owner_changes_nothing",
+            "test_a_retry_waits_for_it",
+            "test_a_run_by_hand_waits_for_its_limit",
             "test_the_same_retry_again_is_the_same",
         },
     ),
@@ -27,9 +29,11 @@ _MEMORY_CONTROLS = {
 """,
         {
             "test_a_living_lease_is_left_alone",
+            "test_a_process_takes_its_threads_along",
             "test_a_renewal_extends_from_now",
             "test_an_expired_lease_can_still_be_renewed",
             "test_it_keeps_its_lease_while_it_waits",
+            "test_its_lease_stays_when_its_run_has_ended",
             "test_open_leases_say_what_is_needed_to_settle_them",
         },
     ),
@@ -40,6 +44,7 @@ _MEMORY_CONTROLS = {
 """,
         {
             "test_a_lost_run_waits_too",
+            "test_a_process_takes_its_threads_along",
             "test_an_expired_lease_can_still_be_renewed",
             "test_an_expired_one_is_lost",
             "test_it_keeps_its_lease_while_it_waits",
@@ -52,7 +57,12 @@ _MEMORY_CONTROLS = {
         held = self._holds(lease)
         return held is not None and not self._expired(held.lease) and super()._renew(lease)
 """,
-        {"test_an_expired_lease_can_still_be_renewed", "test_it_keeps_its_lease_while_it_waits"},
+        {
+            "test_a_retry_waits_for_it",
+            "test_an_expired_lease_can_still_be_renewed",
+            "test_it_keeps_its_lease_while_it_waits",
+            "test_its_lease_stays_when_its_run_has_ended",
+        },
     ),
     "numbers are counted, not remembered": (
         """
@@ -70,9 +80,11 @@ _MEMORY_CONTROLS = {
         with await self._turn():
             terms = terms_of(run, overlap)
             self._admit(run.job, terms)
+            self._wake_others()
             return given(self._insert(queued(run), terms, run.not_before).record)
 """,
         {
+            "test_the_same_id_again_is_not_in_its_own_way",
             "test_the_same_id_again_is_the_same_run",
             "test_the_same_id_again_shows_the_run_as_it_stands",
         },
@@ -82,7 +94,11 @@ _MEMORY_CONTROLS = {
     def _may_start(self, held, owner):
         return True
 """,
-        {"test_nobody_else_may_start_it"},
+        {
+            "test_a_run_by_hand_waits_for_its_limit",
+            "test_a_run_by_hand_waits_for_its_turn",
+            "test_nobody_else_may_start_it",
+        },
     ),
     "another project's runs are shown": (
         """
@@ -107,6 +123,7 @@ for name in "_RENEW _END_ATTEMPT _FINISH _REQUEUE _TO_SETTLE _LOSE _TRY_AGAIN _P
         {
             "test_a_fenced_finish_makes_nothing_wait",
             "test_a_fenced_owner_changes_nothing",
+            "test_a_run_by_hand_waits_for_its_limit",
             "test_the_same_retry_again_is_the_same",
         },
     ),
@@ -134,8 +151,9 @@ known = schema.known()
 schema.known = lambda: tuple(map(changed, known))
 """,
         {
-            "test_an_id_that_somebody_else_started_is_refused",
             "test_a_queued_run_can_be_started_by_its_id",
+            "test_an_id_of_another_run_is_refused",
+            "test_an_id_that_somebody_else_started_is_refused",
             "test_the_same_id_again_is_the_same_run",
             "test_the_same_start_again_is_the_same_start",
         },
@@ -147,10 +165,15 @@ assert condition in runs._START
 runs._START = runs._START.replace(condition, "TRUE")
 """,
         {
+            "test_a_queued_run_can_end_without_an_attempt",
+            "test_a_queued_run_is_cancelled_at_once",
+            "test_a_run_by_hand_waits_for_its_limit",
+            "test_a_run_by_hand_waits_for_its_turn",
+            "test_a_run_that_waits_for_its_retry_gives_way",
+            "test_it_is_lost_with_its_process",
+            "test_nobody_else_may_start_it",
             "test_only_one_of_many_gets_a_run",
             "test_what_is_not_queued_is_not_started",
-            "test_nobody_else_may_start_it",
-            "test_it_is_lost_with_its_process",
         },
     ),
 }

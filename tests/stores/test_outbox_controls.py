@@ -17,6 +17,7 @@ _MEMORY_CONTROLS = {
         return record
 """,
         {
+            "test_a_cancelled_run_is_not_tried_again",
             "test_a_fenced_finish_makes_nothing_wait",
             "test_a_lost_run_waits_too",
             "test_a_pinned_run_waits_once",
@@ -46,7 +47,14 @@ _MEMORY_CONTROLS = {
             super()._put_out(record)
         return record
 """,
-        {"test_finishing_and_waiting_are_one_step"},
+        {
+            "test_a_cancelled_run_is_not_tried_again",
+            "test_a_queued_run_can_end_without_an_attempt",
+            "test_a_queued_run_is_cancelled_at_once",
+            "test_a_run_that_waits_for_its_retry_gives_way",
+            "test_cancel_asks_what_runs_to_stop",
+            "test_finishing_and_waiting_are_one_step",
+        },
     ),
     "a fenced finish makes the run wait": (
         """
@@ -77,6 +85,7 @@ _MEMORY_CONTROLS = {
         return found[::-1]
 """,
         {
+            "test_a_cancelled_run_is_not_tried_again",
             "test_a_dead_letter_says_why",
             "test_a_lost_run_waits_too",
             "test_a_removed_sink_is_gone",
@@ -205,7 +214,14 @@ class Apart(SqliteStore):
 
 SqliteStore = Apart
 """,
-        {"test_finishing_and_waiting_are_one_step"},
+        {
+            "test_a_cancelled_run_is_not_tried_again",
+            "test_a_queued_run_can_end_without_an_attempt",
+            "test_a_queued_run_is_cancelled_at_once",
+            "test_a_run_that_waits_for_its_retry_gives_way",
+            "test_cancel_asks_what_runs_to_stop",
+            "test_finishing_and_waiting_are_one_step",
+        },
     ),
     "a fenced finish makes the run wait": (
         """
@@ -228,6 +244,7 @@ assert "ORDER BY found.id" in outbox._WAITING
 outbox._WAITING = outbox._WAITING.replace("ORDER BY found.id", "ORDER BY found.id DESC")
 """,
         {
+            "test_a_cancelled_run_is_not_tried_again",
             "test_a_dead_letter_says_why",
             "test_a_lost_run_waits_too",
             "test_a_removed_sink_is_gone",
