@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+#: As it was before any test: what one leaves behind is none of the next one's.
+_PATH = tuple(sys.path)
 IN_CI = os.environ.get("CI", "").lower() in {"1", "true", "yes"}
 SKIPS = Path(__file__).with_name("skips.toml")
 
@@ -47,7 +49,7 @@ def nothing_installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(autouse=True)
 def no_plugins_from_outside(nothing_installed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A test of jobkit sees the plugins that it brings itself, whatever is installed beside it."""
-    monkeypatch.setattr(sys, "path", [str(nothing_installed), *sys.path])
+    monkeypatch.setattr(sys, "path", [str(nothing_installed), *_PATH])
     paths = [str(nothing_installed), *filter(None, [os.environ.get("PYTHONPATH")])]
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(paths))
 

@@ -70,7 +70,7 @@ def known(shop: CommandLine) -> CommandLine:
         (["run", "--ext", ""], ["billing", "web"]),
         (["run", "--env", ""], ["production", "staging"]),
         (["--env", "st"], ["staging"]),
-        (["db", ""], ["dead-letters", "export", "prune", "status", "upgrade"]),
+        (["db", ""], ["dead-letters", "export", "forget-sink", "prune", "status", "upgrade"]),
         (["db", "dead-letters", "--re"], ["--replay"]),
         (["pl"], ["plugins"]),
         (["ser"], ["services"]),
