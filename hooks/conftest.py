@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-#: As it was before any test: the tests of jobkit itself, in the same process, hide the plugins from themselves.
+#: As it was before any test: those of jobkit itself, in the same process, hide the plugins from themselves.
 _PATH = tuple(sys.path)
 
 
