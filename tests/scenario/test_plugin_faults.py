@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import inspect
 import logging
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,16 @@ from jobkit import hookspecs
 from jobkit.hookspecs import RULES, HookRule
 from jobkit.project import Project
 from tests.cli.harness import CommandLine, Ended
+
+
+@pytest.fixture(autouse=True)
+def what_faulty_plugins_leave_behind() -> Iterator[None]:
+    """Coroutines that they made and nobody was to await end here, and in no other test."""
+    yield
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        gc.collect()
+
 
 JOB = """\
 from jobkit import submit_job
