@@ -491,6 +491,7 @@ ELSEWHERE: dict[str, str] = {
     ),
     "JK408": "tests/services/test_host.py::test_a_ping_that_fails_says_why",
     "JK410": "tests/services/test_host.py::test_a_service_that_ends_by_itself_is_reported_and_opened_anew",
+    "JK534": "tests/runner/test_queued.py::test_jk534_a_secret_that_is_not_known_here_fails_the_run",
     "JK533": "tests/stores/test_refusals.py::test_a_run_that_is_in_the_way",
     "JK520": "tests/runner/test_codes.py::test_jk520_a_result_that_is_too_little_fails",
 }
