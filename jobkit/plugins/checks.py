@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -79,7 +80,12 @@ def command(answer: Any) -> Any:
 
 
 def anything(answer: Any) -> Any:
-    """Whatever it is: somebody else judges, so that one that is wrong costs no other."""
+    """Whatever it is: somebody else judges, so that one that is wrong costs no other.
+
+    A coroutine is closed: nobody will await it.
+    """
+    if inspect.iscoroutine(answer):
+        answer.close()
     return answer
 
 
