@@ -24,7 +24,8 @@ class Bad(Server):
     """Does *what* at its first call of *member*, and behaves from then on."""
 
     def __init__(self, what: Callable[[], Any], member: str = "emit") -> None:
-        super().__init__("bad", timeout=0.1)
+        # Short only where waiting for it is the subject.
+        super().__init__("bad", timeout=0.1 if what in (hang, refuse_to_stop) else 10.0)
         self.what = what
         self.member = member
         self.done = False
@@ -235,7 +236,8 @@ class Plain:
     """No subclass, no coroutines: the least that a sink can be."""
 
     name = "plain"
-    timeout = 0.1
+    #: Short only where waiting for it is the subject: a thread may take its time to start.
+    timeout = 10.0
 
     def __init__(self) -> None:
         self.given: list[int | None] = []
@@ -281,6 +283,7 @@ async def test_a_plain_function_that_hangs_is_not_called_beside_itself(
 ) -> None:
     """No second thread while the first goes on; once it has ended everything is delivered."""
     plain, good = Plain(), Server("good")
+    plain.timeout = 0.1
     plain.what = plain.hold.wait
     async with serving(memory, plain, good) as it:
         it.finished(await finish(memory))
@@ -298,6 +301,7 @@ async def test_a_thread_that_never_ends_holds_up_nobody_at_the_end(
 ) -> None:
     """Leaving is quick, and the thread does not keep the interpreter."""
     plain = Plain()
+    plain.timeout = 0.1
     plain.what = plain.hold.wait
     started = time.monotonic()
     async with serving(memory, plain) as it:
