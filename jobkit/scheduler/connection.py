@@ -1,0 +1,77 @@
+"""The store as a scheduler sees it: away at times, and asked again until it answers."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Final, TypeVar
+
+import anyio
+
+from jobkit.exceptions import StoreUnavailable
+from jobkit.logs import get_logger
+
+if TYPE_CHECKING:
+    from jobkit.clock import Clock
+
+T = TypeVar("T")
+
+#: Seconds before the first further question, and the most between two.
+FIRST_PAUSE: Final = 0.1
+LONGEST_PAUSE: Final = 5.0
+
+
+class Connection:
+    """Asks a store on behalf of everything that one scheduler does, and knows since when it is away.
+
+    Belongs to the event loop. *lost* is called when an answer fails to come, each time.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._down_since: float | None = None
+        self._error: StoreUnavailable | None = None
+        self.lost: list[Callable[[], None]] = []
+
+    @property
+    def error(self) -> StoreUnavailable | None:
+        """Why the store does not answer; None if it did when it was last asked."""
+        return self._error
+
+    @property
+    def age(self) -> float:
+        """For how many seconds it has not answered; 0 if it does."""
+        return 0.0 if self._down_since is None else self._clock.monotonic() - self._down_since
+
+    async def ask(self, question: Callable[[], Awaitable[T]], what: str) -> T:
+        """The answer to *question*, asked until the store gives one. *what* it is about, for the log.
+
+        Each call must be the same whether an earlier one has happened or not. What else the store raises
+        goes on.
+        """
+        pause = FIRST_PAUSE
+        while True:
+            try:
+                answer = await question()
+            except StoreUnavailable as error:
+                self.failed(error, what)
+            else:
+                self.answered()
+                return answer
+            await anyio.sleep(pause)
+            pause = min(2 * pause, LONGEST_PAUSE)
+
+    def failed(self, error: StoreUnavailable, what: str) -> None:
+        """It did not answer somebody."""
+        if self._down_since is None:
+            self._down_since = self._clock.monotonic()
+            get_logger().error("store.unreachable", error=str(error), code=error.code, wanted=what)
+        self._error = error
+        for lost in self.lost:
+            lost()
+
+    def answered(self) -> None:
+        """It did."""
+        if self._down_since is not None:
+            get_logger().warning("store.reached", seconds=round(self.age, 3))
+        self._down_since = self._error = None
+

@@ -1,0 +1,46 @@
+"""The store's clock, as well as this process knows it without asking each time."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from jobkit.clock import Clock
+    from jobkit.stores.base import Store
+
+
+class StoreTime:
+    """What the store's clock shows: this host's, and the difference that was measured last.
+
+    Ticks are judged by it, so that hosts whose clocks differ agree. Belongs to the event loop.
+    """
+
+    def __init__(self, store: Store, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+        self._ahead = timedelta(0)
+
+    @property
+    def ahead(self) -> timedelta:
+        """How far the store's clock is before this host's."""
+        return self._ahead
+
+    def now(self) -> datetime:
+        """Aware, UTC. From any thread."""
+        return self._clock.now() + self._ahead
+
+    async def measure(self) -> timedelta:
+        """Ask the store; how far this host's clock is off what it was taken for. StoreUnavailable."""
+        before = self._clock.now()
+        shown = await self._store.now()
+        after = self._clock.now()
+        if after < before:  # the host's clock was set meanwhile
+            before = after
+        ahead = shown - (before + (after - before) / 2)
+        change, self._ahead = ahead - self._ahead, ahead
+        return change
+
+    async def sleep_until(self, instant: datetime) -> None:
+        """Return once :meth:`now` has reached *instant*, and not before a moment has passed for others."""
+        await self._clock.sleep_until(instant - self._ahead)
