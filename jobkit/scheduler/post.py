@@ -35,10 +35,11 @@ class Post:
     identity: ProcessIdentity
     node: str
     #: New for each time that a scheduler serves.
-    replica_id: str = field(default_factory=new_run_id)
+    replica_id: str = field(init=False)
     connection: Connection = field(init=False)
     time: StoreTime = field(init=False)
 
     def __post_init__(self) -> None:
+        self.replica_id = new_run_id(self.clock.now())
         self.connection = Connection(self.clock)
         self.time = StoreTime(self.store, self.clock)
