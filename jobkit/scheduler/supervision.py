@@ -1,0 +1,39 @@
+"""A part of the scheduler that fails ends alone, and begins again."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+import anyio
+
+from jobkit.logs import get_logger
+
+#: Seconds before a part that has failed begins again: the first time, and at most.
+FIRST_PAUSE: Final = 1.0
+LONGEST_PAUSE: Final = 60.0
+
+
+class Supervision:
+    """Keeps the parts of one scheduler going. *failures* counts, by part, how often each has failed."""
+
+    def __init__(self) -> None:
+        self.failures: dict[str, int] = {}
+
+    async def keep(self, name: str, serve: Callable[[], Awaitable[None]]) -> None:
+        """Run *serve* until it returns; after an error, which is logged, once more.
+
+        What is wrong with one part, an error of ours among it, must not take the others with it: they go on
+        to fire, to execute and to record.
+        """
+        pause = FIRST_PAUSE
+        while True:
+            try:
+                return await serve()
+            except Exception as error:
+                self.failures[name] = self.failures.get(name, 0) + 1
+                get_logger().error(
+                    "scheduler.part_failed", part=name, error=f"{type(error).__name__}: {error}", exc_info=error
+                )
+            await anyio.sleep(pause)
+            pause = min(2 * pause, LONGEST_PAUSE)
