@@ -17,12 +17,25 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final, Literal, Protocol, get_args
 
 if TYPE_CHECKING:
-    from jobkit.stores.ledger import Claim, Claimed, JobKey, JobRegistration, JobState, SpanPage, SpanQuery
+    from jobkit.records import RunRecord
+    from jobkit.stores.ledger import (
+        Claim,
+        Claimed,
+        JobKey,
+        JobRegistration,
+        JobState,
+        Punctuality,
+        SpanPage,
+        SpanQuery,
+    )
 
 EARLIEST: Final = timedelta(seconds=1)
 """A tick may lie so far ahead of the store's clock when it is claimed."""
 
 LARGEST_PAGE: Final = 10_000
+
+MEASURED_RUNS: Final = 100
+"""So many of a job's newest runs tell how long it takes."""
 
 Overlap = Literal["skip", "queue", "allow", "cancel"]
 SpanReason = Literal["overlap", "paused", "misfire", "admission"]
@@ -99,10 +112,26 @@ class LedgerStore(Protocol):
         """
         ...
 
+    async def tick_runs(self, job: str, *, since: datetime, limit: int = 100) -> list[RunRecord]:
+        """The runs that account for ticks of *job* at *since* or later, on any node, the earliest tick first.
+
+        *limit* lies between 1 and 10,000: ValueError beyond.
+        """
+        ...
+
     async def spans(self, query: SpanQuery) -> SpanPage:
         """The spans that *query* selects, newest first.
 
         A claim adds to the job's newest span if that ends where the mark stood and has the same reason and
         cause; otherwise it begins another.
+        """
+        ...
+
+    async def punctuality(self, keys: Iterable[JobKey]) -> dict[JobKey, Punctuality]:
+        """What tells whether each of *keys* is late, all of them.
+
+        A tick counts as done if its run has succeeded, or a retry of it with the same ``scheduled_at``. How
+        long runs take is judged by those of the job's :data:`MEASURED_RUNS` newest, on whichever node, that
+        have succeeded.
         """
         ...

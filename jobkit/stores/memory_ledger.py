@@ -8,11 +8,23 @@ from datetime import datetime
 from typing import Final
 
 from jobkit.records import RunRecord
+from jobkit.statuses import RunStatus, Trigger
 from jobkit.stores import values
 from jobkit.stores.kept import Held, Terms, given, queued, terms_of
 from jobkit.stores.kept_ledger import KeptState, clean_key, clean_span, newest_span, span_selected
-from jobkit.stores.ledger import Claim, Claimed, JobKey, JobRegistration, JobState, Span, SpanPage, SpanQuery
-from jobkit.stores.ledger_store import EARLIEST
+from jobkit.stores.ledger import (
+    Claim,
+    Claimed,
+    JobKey,
+    JobRegistration,
+    JobState,
+    Punctuality,
+    Span,
+    SpanPage,
+    SpanQuery,
+    ninety_fifth,
+)
+from jobkit.stores.ledger_store import EARLIEST, MEASURED_RUNS, check_page
 from jobkit.stores.memory_rules import Rules
 from jobkit.stores.overlaps import judge
 from jobkit.stores.paging import read_position, write_position
@@ -162,7 +174,18 @@ class MemoryLedger(Rules):
         state.mark = step.mark
         return Claimed("span", state.shown(step.key), span=kept)
 
-    # -- spans ----------------------------------------------------------------------------------
+    # -- reading --------------------------------------------------------------------------------
+
+    async def tick_runs(self, job: str, *, since: datetime, limit: int = 100) -> list[RunRecord]:
+        check_page(limit, "runs")
+        wanted = clean_text(job)
+        with await self._turn():
+            found = sorted(
+                (tick, key.node, run_id)
+                for (key, tick), run_id in self._kept.ledger.ticks.items()
+                if key.job == wanted and tick >= since
+            )
+            return [self._kept.runs[run_id].record for _, _, run_id in found[:limit]]
 
     async def spans(self, query: SpanQuery) -> SpanPage:
         after = None if query.after is None else read_position(query.after)
@@ -177,6 +200,17 @@ class MemoryLedger(Rules):
         last, number = newest_span(page[-1])
         return SpanPage(page, write_position((-last, -number)))
 
+    # -- lateness -------------------------------------------------------------------------------
+
+    async def punctuality(self, keys: Iterable[JobKey]) -> dict[JobKey, Punctuality]:
+        wanted = dict.fromkeys(clean_key(key) for key in keys)
+        with await self._turn():
+            of_job: dict[str, list[Held]] = {key.job: [] for key in wanted}
+            for record in self._newest_first():
+                if record.job in of_job:
+                    of_job[record.job].append(self._kept.runs[record.id])
+            return {key: _punctuality(of_job[key.job], key.node) for key in wanted}
+
     # -- upkeep ---------------------------------------------------------------------------------
 
     def _forget_tick(self, held: Held) -> None:
@@ -190,6 +224,26 @@ class MemoryLedger(Rules):
         for span in [span for span in spans.values() if span.span.last < before]:
             if span.recorded_at < before:
                 del spans[span.id]
+
+
+def _punctuality(newest_first: list[Held], node: str) -> Punctuality:
+    succeeded = [held for held in newest_first if held.record.status is RunStatus.SUCCEEDED]
+    ticks = [
+        tick
+        for held in succeeded
+        if held.terms.node == node
+        and (tick := held.terms.tick or (held.record.scheduled_at if _again(held.record) else None))
+    ]
+    durations = [
+        held.record.duration_ms
+        for held in newest_first[:MEASURED_RUNS]
+        if held.record.status is RunStatus.SUCCEEDED and held.record.duration_ms is not None
+    ]
+    return Punctuality(max(ticks, default=None), ninety_fifth(durations))
+
+
+def _again(record: RunRecord) -> bool:
+    return record.trigger is Trigger.RETRY
 
 
 def _exact(instant: datetime) -> datetime:

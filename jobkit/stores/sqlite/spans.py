@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import heapq
+import itertools
 import json
 import sqlite3
+from operator import itemgetter
 from typing import Any, Final
 
 from jobkit.stores.ledger import Span, SpanQuery, SpanRecord
 from jobkit.stores.paging import Position, read_position
 from jobkit.stores.plain import clean_text
 from jobkit.stores.sqlite.queue import there
-from jobkit.stores.sqlite.rows import Row
+from jobkit.stores.sqlite.rows import RUN, Row
 from jobkit.stores.values import clean_count, from_micros, optional_text, to_micros
 
 NEW: Final = "job, node, reason, cause, first, last, count"
 
 SPAN: Final = f"id, {NEW}, recorded_at"
 _LAST = 6  # where it stands in SPAN
+
+OF_TICKS: Final = (
+    f"SELECT {RUN}, tick FROM runs WHERE job = ? AND home = ? AND tick >= ? ORDER BY tick LIMIT ?"
+)
 
 _ONE: Final = f"SELECT {SPAN} FROM spans WHERE id = ?"
 
@@ -55,6 +62,17 @@ def add(connection: sqlite3.Connection, span: Row, ending: int | None, at: int) 
         return (*newest[:_LAST], last, count, newest[8])
     id_ = connection.execute(_ADD, (*span, at)).lastrowid
     return (id_, *span, at)
+
+
+def tick_runs(connection: sqlite3.Connection, job: str, since: int, limit: int) -> list[Row]:
+    """Rows of ``RUN`` that account for ticks of *job* from *since* on, the earliest tick first."""
+    if not there(connection):
+        return []
+    nodes = connection.execute("SELECT node FROM job_states WHERE job = ?", (job,)).fetchall()
+    streams = [connection.execute(OF_TICKS, (job, node, since, limit)) for (node,) in nodes]
+    # Each is in order by its index; a tick is the last column.
+    merged = heapq.merge(*streams, key=itemgetter(-1))
+    return [row[:-1] for row in itertools.islice(merged, limit)]
 
 
 def page(connection: sqlite3.Connection, query: SpanQuery) -> tuple[list[Row], Position | None]:

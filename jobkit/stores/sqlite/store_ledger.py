@@ -7,15 +7,26 @@ from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
+from jobkit.stores.ledger_store import check_page
 from jobkit.stores.paging import write_position
 from jobkit.stores.plain import clean_text
 from jobkit.stores.sqlite import rows
 from jobkit.stores.sqlite.rows import Row
 from jobkit.stores.sqlite.store_part import StorePart
-from jobkit.stores.values import from_micros, optional_text, to_micros
+from jobkit.stores.values import from_micros, optional_instant, optional_text, to_micros
 
 if TYPE_CHECKING:
-    from jobkit.stores.ledger import Claim, Claimed, JobKey, JobRegistration, JobState, SpanPage, SpanQuery
+    from jobkit.records import RunRecord
+    from jobkit.stores.ledger import (
+        Claim,
+        Claimed,
+        JobKey,
+        JobRegistration,
+        JobState,
+        Punctuality,
+        SpanPage,
+        SpanQuery,
+    )
     from jobkit.stores.sqlite import claims
 
 AT_ONCE: Final = 500
@@ -78,6 +89,13 @@ class LedgerPart(StorePart):
             self._wakes.send()
         return [answers[number] for number in range(len(claims_))]
 
+    async def tick_runs(self, job: str, *, since: datetime, limit: int = 100) -> list[RunRecord]:
+        from jobkit.stores.sqlite import spans
+
+        check_page(limit, "runs")
+        ask = partial(spans.tick_runs, job=clean_text(job), since=to_micros(since), limit=limit)
+        return list(map(rows.run_record, await self._database.read(ask)))
+
     async def spans(self, query: SpanQuery) -> SpanPage:
         from jobkit.stores.ledger import SpanPage
         from jobkit.stores.sqlite import spans
@@ -85,6 +103,17 @@ class LedgerPart(StorePart):
         found, end = await self._database.read(partial(spans.page, query=query))
         following = None if end is None else write_position(end)
         return SpanPage(tuple(map(spans.span_record, found)), following)
+
+    async def punctuality(self, keys: Iterable[JobKey]) -> dict[JobKey, Punctuality]:
+        from jobkit.stores.ledger import JobKey, Punctuality, ninety_fifth
+        from jobkit.stores.sqlite import punctuality
+
+        wanted = list(dict.fromkeys(map(_key, keys)))
+        found = await self._database.read(partial(punctuality.of, keys=wanted))
+        return {
+            JobKey(*key): Punctuality(optional_instant(tick), ninety_fifth(durations))
+            for key, (tick, durations) in zip(wanted, found, strict=True)
+        }
 
 
 def _portions(order: list[int]) -> Iterator[list[int]]:

@@ -33,6 +33,7 @@ _MODULES = (
     "outbox",
     "overlap",
     "pinned",
+    "punctuality",
     "queueing",
     "replicas",
     "runs",
@@ -59,12 +60,13 @@ from jobkit.testing.conformance.lines import LineCases
 from jobkit.testing.conformance.outbox import OutboxCases
 from jobkit.testing.conformance.overlap import OverlapCases
 from jobkit.testing.conformance.pinned import PinnedCases
+from jobkit.testing.conformance.punctuality import PunctualityCases
 from jobkit.testing.conformance.queueing import AbandonedCases, LimitCases, QueueCases
 from jobkit.testing.conformance.replicas import EventCases, ReplicaCases
 from jobkit.testing.conformance.runs import RunCases
 from jobkit.testing.conformance.settling import SettlingCases
 from jobkit.testing.conformance.sinks import SinkCases
-from jobkit.testing.conformance.spans import SpanCases
+from jobkit.testing.conformance.spans import SpanCases, TickRunCases
 from jobkit.testing.conformance.texts import TextCases
 from jobkit.testing.conformance.verdicts import VerdictCases
 from jobkit.testing.conformance.wakes import WakeCases
@@ -84,7 +86,9 @@ class StoreConformance(
     StateCases,
     ClaimCases,
     SpanCases,
+    TickRunCases,
     OverlapCases,
+    PunctualityCases,
     QueueCases,
     LimitCases,
     AbandonedCases,

@@ -19,6 +19,7 @@ from jobkit.testing.conformance.kit import (
     StoreClock,
     claimed,
     mark_of,
+    new_run,
     run_claim,
     scheduled,
     span_claim,
@@ -184,3 +185,26 @@ class SpanCases(Cases):
         assert answer.span is not None
         assert answer.span.id > newest
         assert await _spans(store) == [(9, 9, 1)]
+
+
+class TickRunCases(Cases):
+    """The runs of a job by their ticks."""
+
+    pytestmark = pytest.mark.anyio
+
+    async def test_runs_are_found_by_their_ticks(self, store: Store, clock: StoreClock) -> None:
+        """From an instant on, the earliest first, on every node; nothing that has no tick, and no other job's."""
+        node, other = JobKey("job", "node-1"), JobKey("other")
+        await scheduled(store, JOB, node, other)
+        await clock.advance(100 * SECOND)
+        for second, key in ((1, JOB), (2, JOB), (3, JOB), (2, node), (2, other)):
+            claim = run_claim(_at(second), key, expected=await mark_of(store, key), overlap="allow")
+            assert (await claimed(store, claim)).kind == "run"
+        await store.add_run(new_run("job", scheduled_at=_at(2)))
+        found = await store.tick_runs("job", since=_at(2))
+        assert [run.scheduled_at for run in found] == [_at(2), _at(2), _at(3)]
+        assert await store.tick_runs("job", since=_at(2), limit=1) == found[:1]
+        assert await store.tick_runs("job", since=_at(4)) == []
+        assert await store.tick_runs("nobody", since=START) == []
+        with pytest.raises(ValueError, match="10,000"):
+            await store.tick_runs("job", since=START, limit=0)

@@ -196,6 +196,13 @@ def test_pages_are_found_in_their_order(big: Path, name: str) -> None:
         assert not any(map(_walks_everything, steps)), steps
 
 
+def test_runs_are_found_by_their_ticks(big: Path) -> None:
+    """In their order, through the index that keeps a tick from having two."""
+    steps = _plan(big, spans.OF_TICKS, ("job1", "", 0, 10))
+    assert any("INDEX runs_of_tick" in step for step in steps), steps
+    assert not any(map(_walks_everything, steps)), steps
+
+
 @pytest.mark.parametrize(
     "query",
     [
