@@ -188,17 +188,29 @@ class Runner:
         finally:
             environment.taken_up.discard(record.id)
 
-    def cancel(self, run_id: str, reason: Reason = Reason.INTERRUPTED, *, message: str | None = None) -> bool:
+    def cancel(
+        self, run_id: str, reason: Reason | None = Reason.INTERRUPTED, *, message: str | None = None
+    ) -> bool:
         """Cancel a run that goes on here; False if there is none of that id. On the event loop only.
 
-        *message* is what its record says of it, by default what the reason means.
+        *message* is what its record says of it, by default what the reason means. None is no reason but that
+        message.
         """
         run = self._environment.going_on.get(run_id)
         if run is None:
             return False
+        if reason is None:
+            run.stop(Stop(RunStatus.CANCELLED, message or "it was cancelled"))
+            return True
         stop = Stop.because(reason)
         run.stop(stop if message is None else replace(stop, message=message))
         return True
+
+    @property
+    def going_on(self) -> frozenset[str]:
+        """The ids of the runs that go on here, children and those between two attempts included. On the event
+        loop only."""
+        return frozenset(self._environment.going_on)
 
     @property
     def cancel_reason(self) -> Reason:

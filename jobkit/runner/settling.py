@@ -38,10 +38,11 @@ async def settle_dead(store: Store, jobs: Mapping[str, JobSpec] = _NO_JOBS) -> f
 @dataclass(frozen=True, slots=True)
 class Settled:
     """What a :class:`Settlement` did: *runs* as they stand now. *again* is when others could be settled that
-    cannot yet, None if there are none."""
+    cannot yet, None if there are none. *open* says whether there was any lease, this process's own too."""
 
     runs: tuple[RunRecord, ...]
     again: timedelta | None
+    open: bool = False
 
 
 class Settlement:
@@ -90,7 +91,8 @@ class Settlement:
                     runs.append(await self._end(lease, dead=False))
                 else:
                     again.append(missing)
-        return Settled(tuple(run for run in runs if run is not None), min(again, default=None))
+        ended = tuple(run for run in runs if run is not None)
+        return Settled(ended, min(again, default=None), bool(leases))
 
     async def _end(self, lease: OpenLease, *, dead: bool) -> RunRecord | None:
         try:

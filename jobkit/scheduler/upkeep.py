@@ -1,0 +1,182 @@
+"""What a serving replica does for the store: it settles what others left, forgets, and keeps the time."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Final
+
+import anyio
+
+from jobkit.exceptions import StoreError, StoreUnavailable
+from jobkit.logs import get_logger
+from jobkit.runner.settling import Settled, Settlement
+
+if TYPE_CHECKING:
+    from jobkit.job import JobSpec
+    from jobkit.records import RunRecord
+    from jobkit.scheduler.post import Post
+
+#: How long a replica rests that knows of no open lease.
+IDLE: Final = timedelta(seconds=30)
+#: Between two prunings; and, of a replica that has just begun, before the first, so that it starts quickly.
+PRUNE_EVERY: Final = timedelta(hours=1)
+FIRST_PRUNE: Final = timedelta(seconds=10)
+#: Replicas that began together do not prune together: each adds up to this share.
+JITTER: Final = 0.25
+#: The clocks of two hosts drift less than this between two measurements; more is a step.
+STEP: Final = timedelta(seconds=1)
+_SHORTEST: Final = 0.05
+_FIRST_INSTANT: Final = datetime.min.replace(tzinfo=UTC)
+
+
+class Upkeep:
+    """Keeps a store in order, as long as one replica serves it. Belongs to the event loop.
+
+    *heartbeat* says how long it is between two signs of life, when the store's clock is asked for too.
+    ``settled`` are called with each run whose lease was settled here, as it stands then; ``stepped`` with how
+    far the store's clock is off what it was taken for, if that is more than a second.
+    """
+
+    def __init__(
+        self,
+        post: Post,
+        heartbeat: Callable[[], timedelta],
+        *,
+        draw: Callable[[], float] = random.random,
+    ) -> None:
+        self.settled: list[Callable[[RunRecord], None]] = []
+        self.stepped: list[Callable[[timedelta], None]] = []
+        self._post = post
+        self._heartbeat = heartbeat
+        self._draw = draw
+        self._lease = post.config.scheduler.lease
+        self._settlement = Settlement(post.store, post.clock, self._lease, _JobsNow(post))
+        self._woken = anyio.Event()
+
+    async def serve(self) -> None:
+        """Settle, measure and prune, until cancelled. Never raises because the store is away."""
+        post = self._post
+        post.connection.lost.append(self._settlement.disconnected)
+        try:
+            await post.connection.ask(post.time.measure, "ask for the time")
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(self._settle)
+                tasks.start_soon(self._measure)
+                tasks.start_soon(self._prune)
+        finally:
+            post.connection.lost.remove(self._settlement.disconnected)
+
+    def wake(self) -> None:
+        """Somebody is gone: look at once for what was left behind."""
+        self._woken.set()
+
+    # -- leases -----------------------------------------------------------------------------------------
+
+    async def _settle(self) -> None:
+        while True:
+            self._woken = woken = anyio.Event()
+            settled = await self._settled()
+            for run in settled.runs:
+                self._tell(run)
+            await self._rest(woken, self._until_next(settled))
+
+    async def _settled(self) -> Settled:
+        try:
+            ask = self._post.connection.ask
+            return await ask(self._settlement.settle, "settle what was left behind")
+        except StoreError as error:
+            _failed(error, "settle what was left behind")
+            return Settled((), None)
+
+    def _until_next(self, settled: Settled) -> float:
+        if settled.again is not None:
+            return max(min(self._lease, settled.again).total_seconds(), _SHORTEST)
+        # A run that has just begun is not known yet; its lease has to expire before anybody cares.
+        return (self._lease if settled.open else max(self._lease, IDLE)).total_seconds()
+
+    def _tell(self, run: RunRecord) -> None:
+        get_logger().warning(
+            "run.lost",
+            run=run.number,
+            job=run.job,
+            extension=run.extension,
+            status=run.status.value,
+            attempt=run.attempt,
+            attempts=run.attempts,
+            node=run.node,
+        )
+        for listener in self.settled:
+            listener(run)
+
+    async def _rest(self, woken: anyio.Event, seconds: float) -> None:
+        async def pause() -> None:
+            await self._post.clock.pause(seconds)
+            woken.set()
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(pause)
+            await woken.wait()
+            tasks.cancel_scope.cancel()
+
+    # -- the time ---------------------------------------------------------------------------------------
+
+    async def _measure(self) -> None:
+        post = self._post
+        while True:
+            await post.clock.pause(self._heartbeat().total_seconds())
+            change = await post.connection.ask(post.time.measure, "ask for the time")
+            if abs(change) > STEP:
+                get_logger().warning("clock.stepped", seconds=round(change.total_seconds(), 3))
+                for listener in self.stepped:
+                    listener(change)
+
+    # -- pruning ----------------------------------------------------------------------------------------
+
+    async def _prune(self) -> None:
+        post, rest = self._post, FIRST_PRUNE
+        while True:
+            await post.clock.pause(rest.total_seconds() * (1 + JITTER * self._draw()))
+            rest = PRUNE_EVERY
+            before = _before(post.time.now(), post.config.scheduler.retention)
+            try:
+                await self._prune_once(before)
+            except StoreError as error:
+                _failed(error, "forget what is old")
+
+    async def _prune_once(self, before: datetime) -> None:
+        """In the store's own portions, so that others can write meanwhile."""
+        store = self._post.store
+        number = await self._post.connection.ask(lambda: store.prune(before), "forget what is old")
+        if number:
+            get_logger().info("store.pruned", runs=number, before=before.isoformat(timespec="seconds"))
+
+
+class _JobsNow(Mapping[str, "JobSpec"]):
+    """The jobs of a post as they are when one is asked for: a reload replaces them."""
+
+    def __init__(self, post: Post) -> None:
+        self._post = post
+
+    def __getitem__(self, name: str) -> JobSpec:
+        return self._post.jobs[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._post.jobs)
+
+    def __len__(self) -> int:
+        return len(self._post.jobs)
+
+
+def _before(now: datetime, retention: timedelta) -> datetime:
+    try:
+        return now - retention
+    except OverflowError:
+        return _FIRST_INSTANT
+
+
+def _failed(error: StoreError, wanted: str) -> None:
+    """Something is wrong that asking again at once would not mend; the scheduler has more to do than this."""
+    assert not isinstance(error, StoreUnavailable)
+    get_logger().error("upkeep.failed", error=str(error), code=error.code, wanted=wanted)
