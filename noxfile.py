@@ -32,6 +32,13 @@ def slow(session: nox.Session) -> None:
 
 
 @nox.session
+def faults(session: nox.Session) -> None:
+    """Schedulers that are killed a hundred times, and long runs of them: about twenty minutes."""
+    session.install("-e", ".[test]", *HOOKS)
+    session.run("python", "-m", "pytest", "-m", "faults", *session.posargs)
+
+
+@nox.session
 def lint(session: nox.Session) -> None:
     """Style and import floors; ``nox -s lint -- --fix`` repairs what can be repaired."""
     session.install("-e", ".[test]", *HOOKS)
