@@ -5,9 +5,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final, get_args
 
 from jobkit.stores.ledger_store import ClaimKind, Overlap, SpanReason, check_overlap, check_page
@@ -90,7 +90,8 @@ class Claim:
 
     *passed* are ticks passed over before the one that this is about. Then either *run*, of that *tick*, or
     *span*. *overlap* is the job's rule, judged in the step itself: a run that may not be becomes a span
-    (reason ``overlap``) of the ticks that it would have covered. ValueError for what is no such step.
+    (reason ``overlap``) of the ticks that it would have covered. *in_turn* is a run of a job whose missed
+    ticks are made up one at a time. ValueError for what is no such step.
     """
 
     key: JobKey
@@ -102,12 +103,15 @@ class Claim:
     tick: datetime | None = None
     span: Span | None = None
     overlap: Overlap = "allow"
+    in_turn: bool = False
 
     def __post_init__(self) -> None:
         if (self.run is None) == (self.span is None):
             raise ValueError("a claim has a run or a span")
         if (self.run is None) != (self.tick is None):
             raise ValueError("a run has a tick, a span has its own")
+        if self.in_turn and self.run is None:
+            raise ValueError("runs take turns, spans do not")
         if self.expected is not None and self.mark <= self.expected:
             raise ValueError("a mark moves forward")
         after = self.expected is None or self.tick is None or self.expected < self.tick
@@ -137,6 +141,8 @@ class Claimed:
         Another schedule is registered, or none. Nothing was done.
     ``early``
         The mark would lie more than :data:`EARLIEST` after the store's clock. Nothing was done.
+    ``busy``
+        It is not the turn of a run that was claimed *in turn*. Nothing was done.
     """
 
     kind: ClaimKind
@@ -145,6 +151,21 @@ class Claimed:
     span: SpanRecord | None = None
     displaced: RunRecord | None = None
     cancel: RunRecord | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Punctuality:
+    """What tells whether a job is late: the newest *tick* with a run that succeeded, and how long such runs
+    take: 95 of a hundred no longer than *p95*. None where there is none."""
+
+    tick: datetime | None = None
+    p95: timedelta | None = None
+
+
+def ninety_fifth(durations: Iterable[int]) -> timedelta | None:
+    """The p95 of *durations* in milliseconds: the shortest that 95 of a hundred do not exceed."""
+    ordered = sorted(durations)
+    return timedelta(milliseconds=ordered[-(-95 * len(ordered) // 100) - 1]) if ordered else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

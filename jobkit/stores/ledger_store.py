@@ -39,7 +39,7 @@ MEASURED_RUNS: Final = 100
 
 Overlap = Literal["skip", "queue", "allow", "cancel"]
 SpanReason = Literal["overlap", "paused", "misfire", "admission"]
-ClaimKind = Literal["run", "span", "moved", "hash", "early"]
+ClaimKind = Literal["run", "span", "moved", "hash", "early", "busy"]
 
 _OVERLAPS: Final = frozenset(get_args(Overlap))
 
@@ -106,6 +106,10 @@ class LedgerStore(Protocol):
             or with its last attempt's status, reason ``superseded``.
         ``allow``
             Nothing is.
+
+        A claim *in turn* is judged before that, by the same runs: one with trigger ``catchup`` waits for all
+        of them, any other for those with trigger ``catchup``. As long as there is one it is ``busy``, unless
+        its tick has had its run before.
 
         A batch may be written in several transactions, in order of key, so that others get their turn;
         StoreError from a later one leaves the earlier ones done, and the same call again finds them.

@@ -26,7 +26,7 @@ from jobkit.stores.ledger import (
 )
 from jobkit.stores.ledger_store import EARLIEST, MEASURED_RUNS, check_page
 from jobkit.stores.memory_rules import Rules
-from jobkit.stores.overlaps import judge
+from jobkit.stores.overlaps import judge, out_of_turn
 from jobkit.stores.paging import read_position, write_position
 from jobkit.stores.plain import clean_text
 from jobkit.stores.refusals import id_taken
@@ -48,6 +48,7 @@ class _Step:
     record: RunRecord | None
     terms: Terms
     not_before: datetime | None
+    in_turn: bool
 
 
 class MemoryLedger(Rules):
@@ -120,6 +121,8 @@ class MemoryLedger(Rules):
             return self._own(step, state) or Claimed("moved", state.shown(step.key))
         if self._early(step):
             return Claimed("early", state.shown(step.key))
+        if self._busy(step):
+            return Claimed("busy", state.shown(step.key))
         return self._account(step, state)
 
     def _as_expected(self, state: KeptState, step: _Step) -> bool:
@@ -127,6 +130,11 @@ class MemoryLedger(Rules):
 
     def _early(self, step: _Step) -> bool:
         return step.mark > self._exactly_now() + EARLIEST
+
+    def _busy(self, step: _Step) -> bool:
+        if step.record is None or not step.in_turn or self._has_run(step):
+            return False
+        return out_of_turn(step.record.trigger, self._open_runs(step.key))
 
     def _own(self, step: _Step, state: KeptState) -> Claimed | None:
         """The run of this claim, if it was carried out before."""
@@ -266,6 +274,7 @@ def _step(claim: Claim) -> _Step:
         record=None if run is None else queued(run),
         terms=Terms() if run is None else terms_of(run, claim.overlap, claim.tick),
         not_before=None if run is None else values.optional_instant(values.optional_micros(run.not_before)),
+        in_turn=claim.in_turn,
     )
 
 
