@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 import anyio
@@ -23,6 +24,9 @@ _FOR_A_RUN: Final = "run "
 #: Seconds after which a run is looked for once more that is asked to end, and does not go on here: its lease
 #: may have been taken a moment ago.
 BEGINNING: Final = 0.3
+#: Seconds until the next look where nothing was heard and nothing goes on here: a hint is lost only when a
+#: process dies just after it has written.
+IDLE_POLL: Final = 2 * POLL
 #: Seconds that a process has been at work before it listens: a run that is shorter costs nothing more.
 _FIRST_LOOK: Final = 0.2
 #: Seconds between two looks at the least, however much is written.
@@ -43,9 +47,10 @@ class CancelWatch:
         self._connection = connection
         self._told: set[str] = set()
         self._elsewhere: set[str] = set()
+        self._free: anyio.Event | None = None
 
     async def look(self) -> float:
-        """Have the runs end that are asked to now; within how many seconds to look again, whatever is heard."""
+        """Have the runs end that are asked to now; within how many seconds to look again at the latest."""
         return BEGINNING if await self._tell() else POLL
 
     async def serve(self) -> None:
@@ -53,9 +58,25 @@ class CancelWatch:
         await anyio.sleep(_FIRST_LOOK)
         await self._listen(0.0)  # what is written from here on ends a wait
         while True:
+            while self._free is not None:
+                await self._free.wait()
             within = await self.look()
             await anyio.sleep(BREATH)
-            await self._listen(within)
+            idle = within == POLL and not self._runner.going_on
+            await self._listen(IDLE_POLL if idle else within)
+
+    @contextmanager
+    def resting(self) -> Iterator[None]:
+        """Leave it to somebody else to wait and to call :meth:`look`, as long as this is entered.
+
+        Of two who wait at a time, one may take what the other was to hear.
+        """
+        self._free = free = anyio.Event()
+        try:
+            yield
+        finally:
+            self._free = None
+            free.set()
 
     async def _tell(self) -> bool:
         """Whether a request is new that is for no run that goes on here."""

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import anyio
 
-from jobkit.scheduler.cancelling import BREATH, CancelWatch
+from jobkit.scheduler.cancelling import BREATH, IDLE_POLL, CancelWatch
 from jobkit.scheduler.policies import Pause
 from jobkit.stores.waking import POLL
 
@@ -19,29 +19,31 @@ if TYPE_CHECKING:
 
 __all__ = ["CancelWatch", "Control"]
 
-#: Seconds until the next look where nothing was heard and nothing goes on here: a hint is lost only when a
-#: process dies just after it has written.
-IDLE_POLL: Final = 2 * POLL
-
 
 class Control:
     """Knows the pauses, stops runs that are to end, and tells others when something was written.
 
     *since* says how far back pauses matter that have ended: the oldest mark of the jobs that this replica
-    makes ticks for; None if there is none. ``on_news`` is called after each look of :meth:`serve`: for
-    whatever a store's wait is ended by, and now and then without. ``on_pauses`` is called by each look
-    that finds other pauses than the one before. Belongs to the event loop.
+    makes ticks for; None if there is none. *watch* is one that serves already: it rests while this serves.
+    ``on_news`` is called after each look of :meth:`serve`: for whatever a store's wait is ended by, and now
+    and then without. ``on_pauses`` is called by each look that finds other pauses than the one before.
+    Belongs to the event loop.
     """
 
     def __init__(
-        self, post: Post, runner: Runner, since: Callable[[], datetime | None] = lambda: None
+        self,
+        post: Post,
+        runner: Runner,
+        since: Callable[[], datetime | None] = lambda: None,
+        *,
+        watch: CancelWatch | None = None,
     ) -> None:
         self.on_news: list[Callable[[], None]] = []
         self.on_pauses: list[Callable[[], None]] = []
         self._post = post
         self._runner = runner
         self._since = since
-        self._watch = CancelWatch(post.store, runner, post.connection)
+        self._watch = watch or CancelWatch(post.store, runner, post.connection)
         self._looks = self._seen = 0
         self._within = POLL
         self._found: Sequence[control.Pause] = ()
@@ -66,6 +68,10 @@ class Control:
 
     async def serve(self) -> None:
         """Look each time that something may have been written, until cancelled."""
+        with self._watch.resting():
+            await self._serve()
+
+    async def _serve(self) -> None:
         await self._wait(0.0)  # what is written from here on ends a wait
         heard = False
         while True:

@@ -16,8 +16,10 @@ from jobkit.runner.settling import Settled, Settlement
 if TYPE_CHECKING:
     from jobkit.job import JobSpec
     from jobkit.records import RunRecord
+    from jobkit.runner import Runner
     from jobkit.scheduler.post import Post
 
+HEARTBEAT: Final = timedelta(seconds=10)
 #: How long a replica rests that knows of no open lease.
 IDLE: Final = timedelta(seconds=30)
 #: Between two prunings; and, of a replica that has just begun, before the first, so that it starts quickly.
@@ -34,7 +36,8 @@ _FIRST_INSTANT: Final = datetime.min.replace(tzinfo=UTC)
 class Upkeep:
     """Keeps a store in order, as long as one replica serves it. Belongs to the event loop.
 
-    *heartbeat* says how long it is between two signs of life, when the store's clock is asked for too.
+    *heartbeat* says how long it is until the store's clock is asked for again, by default ten seconds, and
+    thirty while nothing goes on here.
     ``settled`` are called with each run whose lease was settled here, as it stands then; ``stepped`` with how
     far the store's clock is off what it was taken for, if that is more than a second.
     """
@@ -42,25 +45,31 @@ class Upkeep:
     def __init__(
         self,
         post: Post,
-        heartbeat: Callable[[], timedelta],
+        runner: Runner,
+        heartbeat: Callable[[], timedelta] | None = None,
         *,
         draw: Callable[[], float] = random.random,
     ) -> None:
         self.settled: list[Callable[[RunRecord], None]] = []
         self.stepped: list[Callable[[timedelta], None]] = []
         self._post = post
-        self._heartbeat = heartbeat
+        self._runner = runner
+        self._heartbeat = heartbeat or self._own_heartbeat
         self._draw = draw
         self._lease = post.config.scheduler.lease
         self._settlement = Settlement(post.store, post.clock, self._lease, _JobsNow(post))
         self._woken = anyio.Event()
+
+    async def begin(self) -> None:
+        """Ask for the store's time, which everything else is judged by."""
+        await self._post.connection.ask(self._post.time.measure, "ask for the time")
 
     async def serve(self) -> None:
         """Settle, measure and prune, until cancelled. Never raises because the store is away."""
         post = self._post
         post.connection.lost.append(self._settlement.disconnected)
         try:
-            await post.connection.ask(post.time.measure, "ask for the time")
+            await self.begin()
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(self._settle)
                 tasks.start_soon(self._measure)
@@ -93,8 +102,8 @@ class Upkeep:
     def _until_next(self, settled: Settled) -> float:
         if settled.again is not None:
             return max(min(self._lease, settled.again).total_seconds(), _SHORTEST)
-        # A run that has just begun is not known yet; its lease has to expire before anybody cares.
-        return (self._lease if settled.open else max(self._lease, IDLE)).total_seconds()
+        busy = settled.open or self._runner.going_on
+        return (self._lease if busy else max(self._lease, IDLE)).total_seconds()
 
     def _tell(self, run: RunRecord) -> None:
         get_logger().warning(
@@ -131,6 +140,9 @@ class Upkeep:
                 get_logger().warning("clock.stepped", seconds=round(change.total_seconds(), 3))
                 for listener in self.stepped:
                     listener(change)
+
+    def _own_heartbeat(self) -> timedelta:
+        return HEARTBEAT if self._runner.going_on else IDLE
 
     # -- pruning ----------------------------------------------------------------------------------------
 
