@@ -21,10 +21,11 @@ class KeptReplica:
     heartbeat_at: datetime
     stopped_at: datetime | None = None
 
-    def shown(self, at: datetime) -> ReplicaState:
+    def shown(self, at: datetime, *, hashes: bool) -> ReplicaState:
         overdue = self.heartbeat_at + MISSED_HEARTBEATS * self.replica.interval <= at
         live = self.stopped_at is None and not overdue
-        return ReplicaState(self.replica, self.registered_at, self.heartbeat_at, self.stopped_at, live)
+        replica = self.replica if hashes else replace(self.replica, jobs={}, schedules={})
+        return ReplicaState(replica, self.registered_at, self.heartbeat_at, self.stopped_at, live)
 
 
 @dataclass(slots=True)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
-from datetime import datetime
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
 
 from jobkit.stores import values
 from jobkit.stores.control import Pause, paused_event
@@ -19,7 +20,14 @@ from jobkit.stores.kept_service import (
 from jobkit.stores.memory_rules import Rules
 from jobkit.stores.paging import read_position, write_position
 from jobkit.stores.plain import clean_text
-from jobkit.stores.replicas import Event, EventPage, EventQuery, Replica, ReplicaState
+from jobkit.stores.replicas import (
+    Event,
+    EventPage,
+    EventQuery,
+    Replica,
+    ReplicaState,
+    check_interval,
+)
 
 
 class MemoryService(Rules):
@@ -82,12 +90,16 @@ class MemoryService(Rules):
                 kept.replica, kept.heartbeat_at, kept.stopped_at = replica, at, None
             self._wake_others()
 
-    async def heartbeat(self, replica_id: str) -> bool:
+    async def heartbeat(self, replica_id: str, *, interval: timedelta | None = None) -> bool:
+        if interval is not None:
+            check_interval(interval)
         with await self._turn():
             kept = self._kept.service.replicas.get(clean_text(replica_id))
             if kept is None or kept.stopped_at is not None:
                 return False
             kept.heartbeat_at = self._exactly_now()
+            if interval is not None:
+                kept.replica = replace(kept.replica, interval=values.clean_duration(interval))
             return True
 
     async def deregister(self, replica_id: str) -> bool:
@@ -99,10 +111,16 @@ class MemoryService(Rules):
             self._wake_others()
             return True
 
-    async def replicas(self) -> list[ReplicaState]:
+    async def replicas(self, ids: Iterable[str] | None = None, *, hashes: bool = True) -> list[ReplicaState]:
+        wanted = None if ids is None else frozenset(map(clean_text, ids))
         with await self._turn():
             at = self._exactly_now()
-            return [copy.deepcopy(kept.shown(at)) for kept in self._kept.service.replicas.values()]
+            found = [
+                kept.shown(at, hashes=hashes)
+                for id_, kept in self._kept.service.replicas.items()
+                if wanted is None or id_ in wanted
+            ]
+            return copy.deepcopy(found)
 
     # -- events ---------------------------------------------------------------------------------
 

@@ -5,7 +5,8 @@ Part of :class:`jobkit.stores.base.Store`; the rules at the head of :mod:`jobkit
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from datetime import timedelta
 from typing import TYPE_CHECKING, Final, Protocol
 
 if TYPE_CHECKING:
@@ -23,16 +24,23 @@ class ReplicaStore(Protocol):
         heartbeat. One that was deregistered is registered again."""
         ...
 
-    async def heartbeat(self, replica_id: str) -> bool:
-        """Say that a replica is there. False if it is not registered: deregistered, or pruned."""
+    async def heartbeat(self, replica_id: str, *, interval: timedelta | None = None) -> bool:
+        """Say that a replica is there. False if it is not registered: deregistered, or pruned.
+
+        With *interval* the next ones come at that distance. ValueError unless it is longer than nothing.
+        """
         ...
 
     async def deregister(self, replica_id: str) -> bool:
         """Take no further part. True for the one call that ended it, so that one process says so."""
         ...
 
-    async def replicas(self) -> list[ReplicaState]:
-        """Those that are registered, and were until they were pruned, in the order of registration."""
+    async def replicas(self, ids: Iterable[str] | None = None, *, hashes: bool = True) -> list[ReplicaState]:
+        """Those that are registered, and were until they were pruned, in the order of registration.
+
+        Of *ids* those that there are. Without *hashes* their ``jobs`` and ``schedules``, which may be long,
+        are left empty.
+        """
         ...
 
     async def add_events(self, events: Sequence[Event]) -> None:

@@ -18,6 +18,12 @@ ReplicaKind = Literal["scheduler", "worker"]
 _KINDS: Final = frozenset(get_args(ReplicaKind))
 
 
+def check_interval(interval: timedelta) -> None:
+    """ValueError unless *interval* is one of heartbeats."""
+    if interval <= timedelta(0):
+        raise ValueError("a replica gives signs of life from time to time")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Replica:
     """A process that serves, as it registers itself; *id* is made by it, new each time it starts.
@@ -38,8 +44,7 @@ class Replica:
     def __post_init__(self) -> None:
         if self.kind not in _KINDS:
             raise ValueError(f"a replica is one of {', '.join(sorted(_KINDS))}, not {self.kind!r}")
-        if self.interval <= timedelta(0):
-            raise ValueError("a replica gives signs of life from time to time")
+        check_interval(self.interval)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Final
 
@@ -35,14 +37,17 @@ INSERT OR REPLACE INTO replica_jobs (replica, jobs, schedules, details)
 VALUES (:id, :jobs, :schedules, :details)
 """
 
-_HEARTBEAT: Final = "UPDATE replicas SET heartbeat_at = ? WHERE id = ? AND stopped_at IS NULL"
+_HEARTBEAT: Final = """
+UPDATE replicas SET heartbeat_at = ?, interval = coalesce(?, interval) WHERE id = ? AND stopped_at IS NULL
+"""
 
 _DEREGISTER: Final = "UPDATE replicas SET stopped_at = ? WHERE id = ? AND stopped_at IS NULL"
 
-_ALL: Final = """
-SELECT id, kind, owner, node, interval, jobs, schedules, details, registered_at, heartbeat_at, stopped_at
-FROM replicas JOIN replica_jobs ON replica = id ORDER BY replicas.rowid
+_STATES: Final = """
+SELECT id, kind, owner, node, interval, {hashes}, details, registered_at, heartbeat_at, stopped_at
+FROM replicas JOIN replica_jobs ON replica = id {condition} ORDER BY replicas.rowid
 """
+_OF_IDS: Final = "WHERE id IN (SELECT value FROM json_each(?))"
 
 
 def values_of(replica: Replica) -> dict[str, object]:
@@ -82,14 +87,18 @@ def register(connection: sqlite3.Connection, replica: dict[str, object], now: No
     connection.execute(_KEEP_JOBS, replica)
 
 
-def heartbeat(connection: sqlite3.Connection, replica_id: str, now: Now) -> bool:
-    return connection.execute(_HEARTBEAT, (to_micros(now()), replica_id)).rowcount > 0
+def heartbeat(connection: sqlite3.Connection, replica_id: str, interval: int | None, now: Now) -> bool:
+    return connection.execute(_HEARTBEAT, (to_micros(now()), interval, replica_id)).rowcount > 0
 
 
 def deregister(connection: sqlite3.Connection, replica_id: str, now: Now) -> bool:
     return connection.execute(_DEREGISTER, (to_micros(now()), replica_id)).rowcount > 0
 
 
-def states(connection: sqlite3.Connection) -> list[Row]:
-    """All replicas, in the order of registration."""
-    return connection.execute(_ALL).fetchall() if there(connection) else []
+def states(connection: sqlite3.Connection, ids: Sequence[str] | None, *, hashes: bool) -> list[Row]:
+    """Replicas in the order of registration: those of *ids*, or all."""
+    if not there(connection):
+        return []
+    columns = "jobs, schedules" if hashes else "'{}', '{}'"
+    statement = _STATES.format(hashes=columns, condition="" if ids is None else _OF_IDS)
+    return connection.execute(statement, () if ids is None else (json.dumps(ids),)).fetchall()

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import datetime
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING
 
 from jobkit.stores.paging import write_position
 from jobkit.stores.plain import clean_text
 from jobkit.stores.sqlite.store_part import StorePart
-from jobkit.stores.values import optional_micros, optional_text, to_micros
+from jobkit.stores.values import clean_duration, duration_micros, optional_micros, optional_text, to_micros
 
 if TYPE_CHECKING:
     from jobkit.stores.control import Pause
@@ -58,10 +58,18 @@ class ServicePart(StorePart):
         work = partial(replicas.register, replica=replicas.values_of(replica), now=self._now)
         await self._write_and_wake(work)
 
-    async def heartbeat(self, replica_id: str) -> bool:
+    async def heartbeat(self, replica_id: str, *, interval: timedelta | None = None) -> bool:
+        from jobkit.stores.replicas import check_interval
         from jobkit.stores.sqlite import replicas
 
-        work = partial(replicas.heartbeat, replica_id=clean_text(replica_id), now=self._now)
+        if interval is not None:
+            check_interval(interval)
+        work = partial(
+            replicas.heartbeat,
+            replica_id=clean_text(replica_id),
+            interval=None if interval is None else duration_micros(clean_duration(interval)),
+            now=self._now,
+        )
         return await self._database.write(work)
 
     async def deregister(self, replica_id: str) -> bool:
@@ -70,10 +78,11 @@ class ServicePart(StorePart):
         work = partial(replicas.deregister, replica_id=clean_text(replica_id), now=self._now)
         return await self._write_and_wake(work)
 
-    async def replicas(self) -> list[ReplicaState]:
+    async def replicas(self, ids: Iterable[str] | None = None, *, hashes: bool = True) -> list[ReplicaState]:
         from jobkit.stores.sqlite import replicas
 
-        found = await self._database.read(replicas.states)
+        wanted = None if ids is None else list(map(clean_text, ids))
+        found = await self._database.read(partial(replicas.states, ids=wanted, hashes=hashes))
         at = to_micros(self._now())
         return [replicas.replica_state(row, at) for row in found]
 

@@ -81,6 +81,36 @@ class ReplicaCases(Cases):
         first, _ = await store.replicas()
         assert first == ReplicaState(changed, START, clock.now(), None, live=True)
 
+    async def test_a_heartbeat_can_set_the_distance_to_the_next(
+        self, store: Store, clock: StoreClock
+    ) -> None:
+        """It lives by the one that it said last, and a heartbeat without one keeps that."""
+        await store.register_replica(_replica(interval=10 * SECOND, jobs={"a": "1"}))
+        assert await store.heartbeat("one", interval=30 * SECOND) is True
+        assert await store.heartbeat("one") is True
+        await clock.advance(60 * SECOND)
+        [state] = await store.replicas()
+        assert state.live
+        assert state.replica == _replica(interval=30 * SECOND, jobs={"a": "1"})
+        await store.heartbeat("one", interval=10 * SECOND)
+        await clock.advance(30 * SECOND)
+        assert await _live(store) == []
+        with pytest.raises(ValueError, match="replica"):
+            await store.heartbeat("one", interval=timedelta(0))
+
+    async def test_replicas_are_read_in_part(self, store: Store) -> None:
+        """Some of them, or what they are without the hashes of their jobs."""
+        for id_ in ("one", "two", "three"):
+            await store.register_replica(
+                _replica(id_, jobs={id_: "1"}, schedules={id_: "2"}, details={"v": 1})
+            )
+        found = await store.replicas(["three", "one", "nobody's"])
+        assert [state.replica.jobs for state in found] == [{"one": "1"}, {"three": "1"}]
+        assert await store.replicas([]) == []
+        [brief] = await store.replicas(["two"], hashes=False)
+        assert brief.replica == _replica("two", details={"v": 1})
+        assert len(await store.replicas(hashes=False)) == 3
+
     async def test_pruning_forgets_the_dead(self, store: Store, clock: StoreClock) -> None:
         """Those that were last heard of before."""
         await store.register_replica(_replica("old", jobs={"a": "1"}))
