@@ -10,7 +10,7 @@ from datetime import datetime
 from jobkit.exceptions import RunInTheWay
 from jobkit.processes import ProcessIdentity
 from jobkit.records import AttemptRecord, RunRecord
-from jobkit.statuses import Reason, RunStatus
+from jobkit.statuses import Reason, RunStatus, Trigger
 from jobkit.stores import values
 from jobkit.stores.base import Lease, LeaseRequest
 from jobkit.stores.control import CancelRequest
@@ -238,4 +238,5 @@ def _open(held: Held) -> OpenRun:
         attempt=record.attempt,
         held=held.lease is not None,
         abandoned=held.abandoned is not None,
+        missed=record.trigger is Trigger.CATCHUP,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from jobkit.statuses import Trigger
 from jobkit.stores.ledger_store import Overlap
 
 
@@ -12,7 +13,7 @@ from jobkit.stores.ledger_store import Overlap
 class OpenRun:
     """A run that counts for overlap: queued, running, or over with a thread that was abandoned.
 
-    *held* says that somebody has its lease.
+    *held* says that somebody has its lease, *missed* that it makes up for a tick that was missed.
     """
 
     id: str
@@ -21,6 +22,7 @@ class OpenRun:
     attempt: int
     held: bool
     abandoned: bool
+    missed: bool = False
 
     @property
     def executing(self) -> bool:
@@ -45,6 +47,14 @@ class Verdict:
     displaced: tuple[OpenRun, ...] = ()
     cancelled: tuple[OpenRun, ...] = ()
     waits: bool = False
+
+
+def out_of_turn(trigger: Trigger, found: Sequence[OpenRun]) -> bool:
+    """Whether a run that is claimed in turn has to wait for one of *found*, the open runs of its job and node.
+
+    The backlog is worked off one at a time, and what falls due meanwhile joins it.
+    """
+    return bool(found) if trigger is Trigger.CATCHUP else any(run.missed for run in found)
 
 
 def judge(overlap: Overlap, found: Sequence[OpenRun]) -> Verdict:

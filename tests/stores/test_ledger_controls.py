@@ -34,6 +34,36 @@ _MEMORY_CONTROLS = {
 """,
         {"test_a_tick_that_is_not_due_is_refused"},
     ),
+    "whoever asks has the turn": (
+        """
+    def _busy(self, step):
+        return False
+""",
+        {
+            "test_a_backlog_run_that_waits_for_its_retry_is_open",
+            "test_a_tick_on_time_waits_for_the_backlog_alone",
+            "test_an_abandoned_thread_of_the_backlog_is_open",
+            "test_one_of_many_has_the_turn",
+            "test_the_backlog_is_worked_off_one_at_a_time",
+            "test_turns_are_a_jobs_own",
+        },
+    ),
+    "a tick waits for its turn though it has run": (
+        """
+    def _has_run(self, step):
+        return False if self._asking else super()._has_run(step)
+
+    _asking = False
+
+    def _busy(self, step):
+        self._asking = True
+        try:
+            return super()._busy(step)
+        finally:
+            self._asking = False
+""",
+        {"test_the_same_claim_in_turn_finds_its_run"},
+    ),
     "every schedule makes ticks": (
         """
     def _claim(self, step):
@@ -166,6 +196,19 @@ schema.known = lambda: tuple(map(changed, known))
 claims._early = lambda step, at: False
 """,
         {"test_a_tick_that_is_not_due_is_refused"},
+    ),
+    "whoever asks has the turn": (
+        """
+claims._busy = lambda connection, step, run: False
+""",
+        {
+            "test_a_backlog_run_that_waits_for_its_retry_is_open",
+            "test_a_tick_on_time_waits_for_the_backlog_alone",
+            "test_an_abandoned_thread_of_the_backlog_is_open",
+            "test_one_of_many_has_the_turn",
+            "test_the_backlog_is_worked_off_one_at_a_time",
+            "test_turns_are_a_jobs_own",
+        },
     ),
     "a mark is moved in a transaction of its own": (
         """

@@ -8,8 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from jobkit.statuses import Trigger
 from jobkit.stores.ledger import Claim
 from jobkit.stores.ledger_store import EARLIEST, ClaimKind
+from jobkit.stores.overlaps import out_of_turn
 from jobkit.stores.plain import clean_text
 from jobkit.stores.refusals import id_taken
 from jobkit.stores.sqlite import overlaps, runs, spans
@@ -18,7 +20,7 @@ from jobkit.stores.sqlite.rows import RUN, Now, Row, new_run_values, queued_run
 from jobkit.stores.values import duration_micros, optional_micros, to_micros
 
 _EARLIEST: Final = duration_micros(EARLIEST)
-_ID, _COVERS, _OVERLAP, _TICK = 0, 9, 14, 15  # where they stand in NEW_RUN
+_ID, _TRIGGER, _COVERS, _OVERLAP, _TICK = 0, 3, 9, 14, 15  # where they stand in NEW_RUN
 
 STATE: Final = "job, node, mark, hash, since"
 
@@ -52,6 +54,7 @@ class Step:
     span: Row | None
     run: Row | None
     not_before: int | None
+    in_turn: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +82,7 @@ def step_of(claim: Claim) -> Step:
         span=None if claim.span is None else spans.values_of(claim.span),
         run=None if run is None else new_run_values(run, claim.overlap, claim.tick),
         not_before=None if run is None else optional_micros(run.not_before),
+        in_turn=claim.in_turn,
     )
 
 
@@ -141,6 +145,8 @@ def _claim(connection: sqlite3.Connection, step: Step, at: int) -> Answer:
         return Answer("early", state[:3])
     if step.run is None:
         return _skip(connection, step, state, at, step.span)
+    if step.in_turn and _busy(connection, step, step.run):
+        return Answer("busy", state[:3])
     return _run(connection, step, state, at, step.run)
 
 
@@ -150,6 +156,11 @@ def _as_expected(state: Row, step: Step) -> bool:
 
 def _early(step: Step, at: int) -> bool:
     return step.mark > at + _EARLIEST
+
+
+def _busy(connection: sqlite3.Connection, step: Step, run: Row) -> bool:
+    found = overlaps.open_runs(connection, step.job, step.node)
+    return out_of_turn(Trigger(run[_TRIGGER]), found) and not _taken(connection, step, run)
 
 
 def _run(connection: sqlite3.Connection, step: Step, state: Row, at: int, run: Row) -> Answer:

@@ -22,10 +22,10 @@ from jobkit.stores.values import superseded_message
 
 _OPEN: Final = """
 SELECT id, number, status = 'queued', attempt, lease_owner IS NOT NULL,
-    EXISTS (SELECT 1 FROM abandoned WHERE run = number)
+    EXISTS (SELECT 1 FROM abandoned WHERE run = number), "trigger" = 'catchup'
 FROM runs WHERE job = :job AND home = :home AND finished_at IS NULL
 UNION ALL
-SELECT runs.id, number, 0, runs.attempt, 0, 1 FROM abandoned JOIN runs ON number = run
+SELECT runs.id, number, 0, runs.attempt, 0, 1, "trigger" = 'catchup' FROM abandoned JOIN runs ON number = run
 WHERE abandoned.job = :job AND abandoned.home = :home AND finished_at IS NOT NULL
 """
 
@@ -60,8 +60,8 @@ def open_runs(connection: sqlite3.Connection, job: str, home: str) -> list[OpenR
     """What counts for overlap of a job on a node."""
     found = connection.execute(_OPEN, {"job": job, "home": home}).fetchall()
     return [
-        OpenRun(id_, number, bool(queued), attempt, bool(held), bool(abandoned))
-        for id_, number, queued, attempt, held, abandoned in found
+        OpenRun(id_, number, bool(queued), attempt, bool(held), bool(abandoned), bool(missed))
+        for id_, number, queued, attempt, held, abandoned, missed in found
     ]
 
 

@@ -42,6 +42,7 @@ _MODULES = (
     "sinks",
     "spans",
     "texts",
+    "turns",
     "verdicts",
     "wakes",
 )
@@ -68,6 +69,7 @@ from jobkit.testing.conformance.settling import SettlingCases
 from jobkit.testing.conformance.sinks import SinkCases
 from jobkit.testing.conformance.spans import SpanCases, TickRunCases
 from jobkit.testing.conformance.texts import TextCases
+from jobkit.testing.conformance.turns import TurnCases
 from jobkit.testing.conformance.verdicts import VerdictCases
 from jobkit.testing.conformance.wakes import WakeCases
 
@@ -88,6 +90,7 @@ class StoreConformance(
     SpanCases,
     TickRunCases,
     OverlapCases,
+    TurnCases,
     PunctualityCases,
     QueueCases,
     LimitCases,
