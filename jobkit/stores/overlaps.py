@@ -50,7 +50,7 @@ class Verdict:
 
 
 def out_of_turn(trigger: Trigger, found: Sequence[OpenRun]) -> bool:
-    """Whether a run that is claimed in turn has to wait for one of *found*, the open runs of its job and node.
+    """Whether a run that is claimed in turn waits for one of *found*, the open runs of its job and node.
 
     The backlog is worked off one at a time, and what falls due meanwhile joins it.
     """
