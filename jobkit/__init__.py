@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from jobkit.records import RunRecord as RunRecord
     from jobkit.result import JobResult as JobResult
     from jobkit.retry import Retry as Retry
+    from jobkit.scheduler.scheduler import Scheduler as Scheduler
     from jobkit.schedules import CronSchedule as CronSchedule
     from jobkit.services import Service as Service
     from jobkit.services import ServiceSpec as ServiceSpec
@@ -63,6 +64,7 @@ _HOMES = {
     "RunRefused": "exceptions",
     "RunStatus": "statuses",
     "ScheduleError": "exceptions",
+    "Scheduler": "scheduler.scheduler",
     "Secret": "parameters",
     "Service": "services",
     "ServiceError": "exceptions",
