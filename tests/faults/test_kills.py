@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import time
+from pathlib import Path
 
 import pytest
 
@@ -39,6 +40,13 @@ def test_a_killed_scheduler_repeats_nothing_and_loses_nothing(place: Place, kill
     assert books.complaints() == []
     assert books.unended() == []
     assert ran_twice(executions(place.witness)) == []
+
+
+def test_without_marks_the_accounts_do_not_add_up(place: Place) -> None:
+    """The control of the test above: a store that forgets its marks is found out."""
+    place.program = (str(Path(__file__).with_name("without_marks.py")),)
+    killed_again_and_again(place, 1)
+    assert read_books(place.root).complaints() != []
 
 
 def test_what_was_running_is_lost_at_once(place: Place) -> None:
