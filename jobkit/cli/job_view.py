@@ -11,6 +11,7 @@ from jobkit.durations import format_duration
 from jobkit.origin import DEFAULT, Origin
 from jobkit.records import RunRecord, to_plain
 from jobkit.redaction import MASK, redact
+from jobkit.scheduler.standing import Standing, listed, standing
 
 if TYPE_CHECKING:
     from jobkit.config import Config
@@ -32,14 +33,17 @@ class JobView:
     @property
     def listed(self) -> bool:
         """Whether the configuration lets a job be scheduled that it does not name."""
-        config, name = self.config, self.spec.name
-        return config.scheduler.unlisted != "ignore" or name in config.jobs or bool(config.job(name))
+        return listed(self.spec, self.config)
+
+    @property
+    def standing(self) -> Standing:
+        """Whether its schedule is in force, by the rule that a scheduler goes by."""
+        return standing(self.spec, self.config)
 
     @property
     def scheduled(self) -> bool:
         """Whether its schedule is in force."""
-        spec = self.spec
-        return bool(spec.schedule and spec.enabled and spec.error is None and self.listed)
+        return self.standing.scheduled
 
     @property
     def remembered(self) -> bool:
@@ -53,8 +57,7 @@ class JobView:
     @property
     def next_run_at(self) -> datetime | None:
         times = self.spec.times
-        fires = self.scheduled and self.config.scheduler.enabled and times is not None
-        return times.next_after(self.now) if fires and times is not None else None
+        return times.next_after(self.now) if times is not None and self.standing.fires else None
 
     @property
     def source(self) -> str:

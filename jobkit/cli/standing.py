@@ -43,18 +43,11 @@ def why_enabled(view: JobView) -> str:
 
 def why(view: JobView) -> str:
     """Why its schedule is in force, or is not, in one sentence."""
-    spec, config = view.spec, view.config
-    if spec.error is not None:
-        return f"it has an error: {spec.error.code}"
-    if not spec.enabled:
-        return f"disabled ({why_enabled(view)})"
-    if not spec.schedule:
-        return "it has no schedule: it runs when it is asked for"
-    if not view.listed:
-        return f'unlisted = "ignore" ({said(config, "unlisted")}), and no [jobs.{spec.name}] lists it'
-    if not config.scheduler.enabled:
-        return f"the scheduler is off ({said(config, 'enabled')})"
-    return f"enabled ({why_enabled(view)})"
+    found = view.standing
+    # When it was changed is told from here, too: so long ago.
+    if found.cause in ("enabled", "disabled"):
+        return f"{found.cause} ({why_enabled(view)})"
+    return found.why
 
 
 @dataclass(frozen=True, slots=True)
