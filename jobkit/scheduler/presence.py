@@ -1,0 +1,68 @@
+"""When schedulers were there, by what they registered, and when none was."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from jobkit.stores.replicas import ReplicaState
+
+
+@dataclass(frozen=True, slots=True)
+class Stay:
+    """From when to when one scheduler was there; *until* None: it still is.
+
+    *vanished* says that it did not end in order: *until* is when it was last heard of.
+    """
+
+    since: datetime
+    until: datetime | None
+    node: str
+    pid: int
+    vanished: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """A time in which no scheduler was there: after *last* had gone, until *following* came."""
+
+    last: Stay | None
+    following: Stay | None
+
+
+def stays(replicas: Iterable[ReplicaState]) -> list[Stay]:
+    """The stays of all schedulers among *replicas*, the earliest first."""
+    found = [_stay(state) for state in replicas if state.replica.kind == "scheduler"]
+    return sorted(found, key=lambda stay: stay.since)
+
+
+def _stay(state: ReplicaState) -> Stay:
+    node, pid = state.replica.node, state.replica.owner.pid
+    if state.live:
+        return Stay(state.registered_at, None, node, pid)
+    stopped, heard = state.stopped_at, state.heartbeat_at
+    # One that stops says so itself; of one that vanished the others find out after some heartbeats.
+    if stopped is not None and stopped - heard <= 2 * state.replica.interval:
+        return Stay(state.registered_at, stopped, node, pid)
+    return Stay(state.registered_at, heard, node, pid, vanished=True)
+
+
+def present(found: Iterable[Stay], instant: datetime) -> Stay | None:
+    """A scheduler that was there at *instant*."""
+    for stay in found:
+        if stay.since <= instant and (stay.until is None or instant <= stay.until):
+            return stay
+    return None
+
+
+def gap_at(found: list[Stay], instant: datetime) -> Gap | None:
+    """The time without a scheduler that *instant* lies in; None if one was there."""
+    if present(found, instant) is not None:
+        return None
+    before = [stay for stay in found if stay.until is not None and stay.until < instant]
+    after = [stay for stay in found if stay.since > instant]
+    last = max(before, key=lambda stay: stay.until or stay.since, default=None)
+    return Gap(last, min(after, key=lambda stay: stay.since, default=None))
