@@ -29,6 +29,7 @@ text of each is a page in ``jobkit/codes/``, shown by ``jobkit explain CODE``.
 
 from __future__ import annotations
 
+from datetime import UTC
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -210,6 +211,13 @@ class RunInTheWay(RunRefused):
     def __init__(self, run: RunRecord) -> None:
         status = str(run.status).replace("_", " ")
         stands = f"its thread still runs after it {status}" if run.status.finished else f"it is {status}"
+        since = run.started_at or run.queued_at
+        if since is not None:
+            stands += (
+                f", {'begun' if run.started_at else 'asked for'} {since.astimezone(UTC):%Y-%m-%d %H:%M:%SZ}"
+            )
+        if run.actor:
+            stands += f" by {run.actor}"
         super().__init__(
             f"run {run.number} of {run.job} is in the way: {stands}",
             help=f"wait for it (jobkit logs {run.number} -f), or end it with `jobkit cancel {run.number}`",

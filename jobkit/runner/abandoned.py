@@ -35,15 +35,23 @@ class AbandonsLeases(Protocol):
 
 
 class AbandonedLeases:
-    """The leases of threads that were left behind. *start* starts a task that lasts as long as the runner.
+    """The leases of threads that were left behind. *start* starts a task that lasts as long as the runner,
+    *freed* is called when one of them has ended.
 
     Belongs to the event loop.
     """
 
-    def __init__(self, store: Store, leases: LeaseKeeper, start: Callable[..., object]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        leases: LeaseKeeper,
+        start: Callable[..., object],
+        freed: Callable[[], None] = lambda: None,
+    ) -> None:
         self._store = cast("AbandonsLeases", store) if hasattr(store, "abandon") else None
         self._leases = leases
         self._start = start
+        self._freed = freed
 
     async def abandon(self, lease: Lease) -> bool:
         """Mark *lease*; False if the store cannot, or it was fenced."""
@@ -74,4 +82,5 @@ class AbandonedLeases:
                 told = True
             await anyio.sleep(_PAUSE)
         self._leases.release_abandoned(lease)
+        self._freed()
         log.info("thread.ended")

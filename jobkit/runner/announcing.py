@@ -35,6 +35,12 @@ class Announcer:
         self.log.info("run.started", trigger=record.trigger.value, actor=record.actor, enforce=record.enforce)
         self._audience.tell(lambda observer: observer.run_started(record, spec))
 
+    def waiting(self, record: RunRecord, what: str) -> None:
+        """It may not start yet."""
+        spec = self._spec
+        self.log.info("run.waiting", waiting_for=what)
+        self._audience.tell(lambda observer: observer.run_waiting(spec, record, what))
+
     def attempt_ended(
         self, record: RunRecord, number: int, outcome: Outcome, retry_at: datetime | None
     ) -> None:

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
+from math import inf
 from typing import TYPE_CHECKING, Any
 
-from jobkit.exceptions import RunRefused, UsageError
+import anyio
+
+from jobkit.exceptions import RunInTheWay, RunRefused, UsageError
+from jobkit.logs import get_logger
 from jobkit.runner.admission import admit
 from jobkit.runner.requests import request_for
 from jobkit.runner.run import Run
@@ -52,9 +56,36 @@ class Children:
             parent=self._record.id,
             ancestors=ancestors,
             limit=self._limit.inherited() if self._limit is not None else None,
+            inherited=self._parent.held,
         )
         await admit(self._environment.site.hooks, request)
-        return await Run(self._environment, request).execute()
+        try:
+            return await Run(self._environment, request).execute()
+        except RunInTheWay as error:
+            return await self._in_its_turn(request, error)
+
+    async def _in_its_turn(self, request: Request, refusal: RunInTheWay) -> RunRecord:
+        """Once no other run of the job is in the way. The refusal if that is after the parent's deadline."""
+        environment, limit, told = self._environment, request.limit, None
+        with environment.turns.listening():
+            while True:
+                if told != (told := refusal.run.id):
+                    self._tell(request.spec, refusal.run)
+                change = environment.turns.change
+                try:
+                    return await Run(environment, request).execute()
+                except RunInTheWay as error:
+                    refusal = error
+                left = inf if limit is None else limit.monotonic - environment.site.clock.monotonic()
+                with anyio.move_on_after(left):
+                    await change.wait()
+                if left <= 0:
+                    raise refusal
+
+    def _tell(self, spec: JobSpec, other: RunRecord) -> None:
+        what = f"the thread of run {other.number}" if other.status.finished else f"run {other.number}"
+        get_logger().info("run.waiting", job=spec.name, waiting_for=what, parent=self._record.id)
+        self._environment.audience.tell(lambda observer: observer.run_waiting(spec, None, what))
 
 
 def find_job(jobs: Mapping[str, JobSpec], wanted: object) -> JobSpec:

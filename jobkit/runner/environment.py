@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from jobkit.runner.outcome import Stop
     from jobkit.runner.request import Request
     from jobkit.runner.site import Site
+    from jobkit.runner.turns import Turns
     from jobkit.stores.base import Lease, Store
 
 
@@ -51,8 +52,11 @@ class Environment:
     secrets: frozenset[str]
     children: Callable[[Request, RunRecord, Limit | None], RunsChildren]
     cancel_reason: Reason = Reason.INTERRUPTED
+    #: How many runs may hold each named limit.
+    limits: Mapping[str, int] = field(default_factory=dict)
     #: Set once the runner is entered.
     abandoned: AbandonedLeases = field(init=False)
+    turns: Turns = field(init=False)
     going_on: dict[str, Stoppable] = field(default_factory=dict)
     #: Queued runs that are being taken up, or were: a second delivery must not find the lease of the first.
     taken_up: set[str] = field(default_factory=set)

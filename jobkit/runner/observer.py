@@ -20,6 +20,13 @@ class Observer(Protocol):
     An observer that raises is told no less, and a warning says so.
     """
 
+    def run_waiting(self, job: JobSpec, run: RunRecord | None, what: str) -> None:
+        """A run of *job* waits for *what*, as ``run 1423`` or ``limit db (2 of 2)``.
+
+        *run* is None if it has no row yet. Told again when it waits for something else.
+        """
+        ...
+
     def run_started(self, run: RunRecord, job: JobSpec) -> None:
         """*run* has its row and its lease; its first attempt begins."""
         ...

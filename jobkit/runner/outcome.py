@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from inspect import CORO_CREATED, getcoroutinestate
 from itertools import islice
@@ -13,7 +13,8 @@ from types import CoroutineType
 from typing import Any, Self
 
 from jobkit.context import RunCancelled
-from jobkit.exceptions import JobkitError, RunError
+from jobkit.exceptions import JobkitError, ParameterError, RunError
+from jobkit.job import NO_RETRY
 from jobkit.records import RunFailure
 from jobkit.redaction import Redactor
 from jobkit.result import JobResult
@@ -56,6 +57,12 @@ class Stop:
     def because(cls, reason: Reason) -> Self:
         """Cancelled for one of the reasons that have a name."""
         return cls(RunStatus.CANCELLED, _CANCELLED.get(reason, f"cancelled: {reason}"), reason)
+
+    def unbegun(self, at: datetime) -> Outcome:
+        """The outcome of a run that was stopped at *at*, before its first attempt."""
+        return Outcome(
+            status=self.status, finished_at=at, duration_ms=0, message=self.message, reason=self.reason
+        )
 
 
 @dataclass(slots=True)
@@ -100,6 +107,12 @@ def judge(ended: Ended, retry: Retry, redactor: Redactor) -> Verdict:
     except Exception as trouble:  # objects of the job's own classes can do anything when they are looked at
         message = f"the result could not be read: {words.text(trouble)}"
         return Verdict(_outcome(ended, RunStatus.FAILED, message=message), retry=False)
+
+
+def not_executed(failure: JobkitError, at: datetime, secrets: frozenset[str]) -> Outcome:
+    """The outcome of a run that cannot be executed, as was found at *at*."""
+    outcome = judge(Ended(at, timedelta(0), error=failure), NO_RETRY, Redactor(secrets)).outcome
+    return replace(outcome, reason=Reason.PARAMETERS if isinstance(failure, ParameterError) else None)
 
 
 def checked_result(returned: object) -> JobResult:

@@ -12,6 +12,7 @@ from jobkit.runner.orders import Limit
 if TYPE_CHECKING:
     from jobkit.exceptions import JobkitError
     from jobkit.job import JobSpec
+    from jobkit.records import RunRecord
     from jobkit.statuses import Trigger
 
 
@@ -34,8 +35,22 @@ class Request:
     parent: str | None = None
     ancestors: tuple[str, ...] = ()
     limit: Limit | None = None
+    #: Limits that these hold for it.
+    inherited: frozenset[str] = frozenset()
+    #: The run that it repeats: it stands for the same ticks.
+    retry_of: RunRecord | None = None
     #: Why it cannot be executed, although it was accepted once: it fails without an attempt at it.
     failure: JobkitError | None = None
+
+    @property
+    def held(self) -> frozenset[str]:
+        """The limits that it and its ancestors hold."""
+        return self.inherited.union(self.spec.limits)
+
+    @property
+    def limits(self) -> tuple[str, ...]:
+        """The limits that it has to have itself."""
+        return tuple(name for name in self.spec.limits if name not in self.inherited)
 
     def limit_from(self, started_at: datetime, monotonic: float) -> Limit | None:
         """Of an attempt that starts then: its own timeout or, if that is nearer, what it inherits."""

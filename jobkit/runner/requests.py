@@ -16,6 +16,7 @@ from jobkit.statuses import Trigger
 
 if TYPE_CHECKING:
     from jobkit.job import JobSpec
+    from jobkit.records import RunRecord
     from jobkit.runner.environment import Environment
     from jobkit.runner.orders import Limit
 
@@ -33,6 +34,8 @@ def request_for(
     parent: str | None = None,
     ancestors: tuple[str, ...] = (),
     limit: Limit | None = None,
+    inherited: frozenset[str] = frozenset(),
+    retry_of: RunRecord | None = None,
 ) -> Request:
     """A run of *spec* with everything that it needs; None stands for what the job itself says.
 
@@ -65,6 +68,8 @@ def request_for(
         parent=parent,
         ancestors=ancestors,
         limit=limit,
+        inherited=inherited,
+        retry_of=retry_of,
     )
 
 

@@ -5,23 +5,25 @@ from __future__ import annotations
 import copy
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
+from functools import partial
+from math import inf
 from typing import TYPE_CHECKING
 
 import anyio
 
-from jobkit.exceptions import JobkitError, ParameterError, StoreUnavailable
-from jobkit.job import NO_RETRY
+from jobkit.exceptions import RunRefused, StoreUnavailable
 from jobkit.logs.capture import RunCapture
 from jobkit.records import format_instant
-from jobkit.redaction import Redactor
 from jobkit.runner.announcing import Announcer, facts
 from jobkit.runner.attempt import Attempt
 from jobkit.runner.executors.calling import executor_of
 from jobkit.runner.orders import Order
-from jobkit.runner.outcome import Ended, Stop, Verdict, judge
+from jobkit.runner.outcome import Stop, Verdict, not_executed
 from jobkit.runner.patience import Patience
 from jobkit.runner.starting import Starter
+from jobkit.runner.telling import told
+from jobkit.runner.turns import ask_to_stop, waits_for
 from jobkit.statuses import Reason, RunStatus
 from jobkit.stores.base import Lease, Outcome
 
@@ -31,14 +33,16 @@ if TYPE_CHECKING:
     from jobkit.runner.executors.process import ProcessAttempt
     from jobkit.runner.executors.thread import ThreadCall
     from jobkit.runner.journal import Journal
+    from jobkit.runner.places import Place
     from jobkit.runner.request import Request
 
 
 class Run:
     """Executes one request. ``stop`` may be called while ``execute`` goes on, on the event loop."""
 
-    def __init__(self, environment: Environment, request: Request) -> None:
+    def __init__(self, environment: Environment, request: Request, place: Place | None = None) -> None:
         self._environment = environment
+        self._place = place
         self._request = request
         self._patience = Patience(environment.site.cleanup)
         self._starter = Starter(environment, self._patience)
@@ -52,9 +56,15 @@ class Run:
     async def execute(self) -> RunRecord:
         """The record of the run once it has ended. A cancellation is recorded first, then raised.
 
-        StoreError if the run could not be begun or, its process being stopped, not be recorded.
+        StoreError if the run could not be begun or, its process being stopped, not be recorded. RunInTheWay
+        if its overlap allows no run now.
         """
-        self._record, self._lease = await self._starter.begin(self._request)
+        try:
+            self._record, self._lease = await self._starter.begin(self._request)
+        except RunRefused:
+            if self._patience.interrupted is not None:
+                raise self._patience.interrupted from None
+            raise
         return await self._carry_out()
 
     async def take_up(self, record: RunRecord, limits: Mapping[str, int] | None) -> RunRecord | None:
@@ -68,15 +78,19 @@ class Run:
             if self._patience.interrupted is not None:
                 raise self._patience.interrupted
             return None
+        self._under(lease)
+        return await self._carry_out()
+
+    def _under(self, lease: Lease) -> None:
+        """An attempt has begun."""
         self._lease = lease
         self._record = replace(
-            record,
+            self._record,
             status=RunStatus.RUNNING,
-            started_at=record.started_at or self._environment.site.clock.now(),
+            started_at=self._record.started_at or self._environment.site.clock.now(),
             attempt=lease.attempt,
             node=lease.node,
         )
-        return await self._carry_out()
 
     async def _carry_out(self) -> RunRecord:
         environment = self._environment
@@ -84,10 +98,7 @@ class Run:
         environment.going_on[self._record.id] = self
         environment.hold(self._lease)
         try:
-            if self._lease.attempt == 1:
-                self._announcer.started(self._record)
-                await self._tell_start()
-            record = await self._attempts()
+            record = await self._begun_and_ended()
         finally:
             environment.leases.release(self._record.id)
             del environment.going_on[self._record.id]
@@ -109,9 +120,23 @@ class Run:
 
     # -- attempts -----------------------------------------------------------------------------------
 
+    async def _begun_and_ended(self) -> RunRecord:
+        if not self._lease.attempt:
+            await ask_to_stop(self._environment, self._record.id)
+            lease = await self._turn()
+            if lease is None:
+                return await self._unbegun()
+            self._under(lease)
+            self._environment.hold(lease)
+        if self._lease.attempt == 1:
+            self._announcer.started(self._record)
+            await self._tell_start()
+        return await self._attempts()
+
     async def _attempts(self) -> RunRecord:
         if self._request.failure is not None:
-            return await self._finish(self._failed(self._request.failure), None)
+            now, secrets = self._environment.site.clock.now(), self._request.secrets
+            return await self._finish(not_executed(self._request.failure, now, secrets), None)
         while True:
             verdict, journal, left = await self._attempt()
             outcome = verdict.outcome
@@ -131,9 +156,11 @@ class Run:
                 return await self._finish(self._stopped(outcome), journal, left if abandoned else None)
             if abandoned:
                 await self._patience.ask(self._release, "release a lease")
-            lease = await self._starter.begin_again(self._record.id)
+            lease = await self._turn()
             if lease is None:
-                return await self._fenced(outcome)
+                if self._stop is None:
+                    return await self._fenced(outcome)
+                return await self._finish(self._stopped(outcome), journal)
             self._lease = lease
             self._record = replace(self._record, attempt=lease.attempt)
             self._environment.hold(lease)
@@ -232,26 +259,73 @@ class Run:
             await journal.end()
             return await store.retry_later(lease, outcome, retry_at)
 
-        return await self._patience.ask(queue, "queue a run again")
+        queued = await self._patience.ask(queue, "queue a run again")
+        self._environment.turns.changed()
+        return queued
 
     async def _wait(self, retry_at: datetime, thread: ThreadCall | None) -> None:
         """Until it is time; a thread that was left behind has to end first, or the job would run twice."""
+
+        async def time_and_thread() -> None:
+            await self._environment.site.clock.sleep_until(retry_at)
+            if thread is not None:
+                await thread.ended.wait()
+
+        await self._pass(time_and_thread)
+
+    async def _pass(self, wait: Callable[[], Awaitable[object]]) -> None:
+        """Wait, unless the run is stopped meanwhile."""
         try:
             with anyio.CancelScope() as self._current:
-                await self._environment.site.clock.sleep_until(retry_at)
-                if thread is not None:
-                    await thread.ended.wait()
+                if self._stop is None:
+                    await wait()
         except anyio.get_cancelled_exc_class() as cancellation:
-            self._patience.interrupted = cancellation
-            self._stop = self._stop or self._interruption()
+            self._interrupted(cancellation)
         self._current = None
 
-    def _failed(self, failure: JobkitError) -> Outcome:
-        """The outcome of a run that cannot be executed."""
-        ended = Ended(self._environment.site.clock.now(), timedelta(0), error=failure)
-        outcome = judge(ended, NO_RETRY, Redactor(self._request.secrets)).outcome
-        reason = Reason.PARAMETERS if isinstance(failure, ParameterError) else None
-        return replace(outcome, reason=reason)
+    def _interrupted(self, cancellation: BaseException) -> None:
+        self._patience.interrupted = cancellation
+        self._stop = self._stop or self._interruption()
+
+    async def _turn(self) -> Lease | None:
+        """The lease of the next attempt as soon as it may start. None if it was stopped before, or taken
+        from us."""
+        turns, limited = self._environment.turns, bool(self._request.limits)
+        with turns.listening():
+            said = None
+            while True:
+                change = turns.change
+                lease, waits = await self._starter.begin_again(self._record.id, limited=limited)
+                if self._patience.interrupted is not None:
+                    self._interrupted(self._patience.interrupted)
+                if not waits or self._stop is not None:
+                    return lease
+                what = await waits_for(
+                    self._environment, self._request.spec, self._request.limits, self._record.id
+                )
+                if what and said != (said := what):
+                    self._announcer.waiting(self._record, what)
+                await self._pass(partial(self._next_chance, change))
+                if self._stop is not None:
+                    return None
+
+    async def _next_chance(self, change: anyio.Event) -> None:
+        """Until it may be otherwise; then there has to be a place for it, too."""
+        limit = self._request.limit
+        left = inf if limit is None else limit.monotonic - self._environment.site.clock.monotonic()
+        if self._place is not None:
+            self._place.leave()
+        with anyio.move_on_after(left) as scope:
+            await change.wait()
+            if self._place is not None:
+                await self._place.take()
+        if scope.cancelled_caught and limit is not None:
+            self._stop = self._stop or Stop(RunStatus.TIMED_OUT, limit.words)
+
+    async def _unbegun(self) -> RunRecord:
+        """The record of a run that waited for others, and is not to begin any more."""
+        stop = self._stop or Stop(RunStatus.LOST, "somebody else ended it while it waited")
+        return await self._finish(stop.unbegun(self._environment.site.clock.now()), None)
 
     def _stopped(self, last: Outcome) -> Outcome:
         """The outcome of a run that was stopped between two attempts."""
@@ -286,6 +360,7 @@ class Run:
             return await self._fenced(outcome)
         if thread is not None:
             self._environment.abandoned.keep(lease, thread)
+        self._environment.turns.changed()
         return record
 
     async def _fenced(self, outcome: Outcome) -> RunRecord:
@@ -307,8 +382,7 @@ class Run:
             with anyio.CancelScope() as self._current:
                 await hooks.run_started(values.Run(self._record, self._request.spec))
         except anyio.get_cancelled_exc_class() as cancellation:
-            self._patience.interrupted = cancellation
-            self._stop = self._stop or self._interruption()
+            self._interrupted(cancellation)
         self._current = None
 
     async def _tell_end(self, record: RunRecord) -> None:
@@ -319,34 +393,7 @@ class Run:
             from jobkit.plugins import values
 
             run = values.Run(record, self._request.spec)
-            if not await self._shielded(lambda: hooks.run_finished(run)):
+            cleanup = environment.site.cleanup.total_seconds()
+            if not await told(lambda: hooks.run_finished(run), self._patience, self._plugins_until, cleanup):
                 self._announcer.log.warning("run_finished.cut_off", run_id=record.id)
         environment.audience.finished(record)
-
-    async def _shielded(self, tell: Callable[[], Awaitable[None]]) -> bool:
-        """Whether *tell* came to its end: it has the time that it needs, until somebody wants to stop."""
-        scope, over = anyio.CancelScope(shield=True), anyio.Event()
-
-        async def told() -> None:
-            with scope:
-                await tell()
-            over.set()
-
-        def hurry() -> None:
-            last = anyio.current_time() + self._environment.site.cleanup.total_seconds()
-            scope.deadline = min(scope.deadline, self._plugins_until or last)
-
-        if self._patience.interrupted is not None:
-            hurry()
-        try:
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(told)
-                try:
-                    with anyio.CancelScope(shield=self._patience.interrupted is not None):
-                        await over.wait()
-                except anyio.get_cancelled_exc_class():
-                    hurry()
-                    raise
-        except anyio.get_cancelled_exc_class() as cancellation:
-            self._patience.interrupted = cancellation
-        return not scope.cancelled_caught

@@ -26,10 +26,12 @@ from jobkit.runner.leases import LeaseKeeper
 from jobkit.runner.loop_guard import LoopGuard, calls_soon
 from jobkit.runner.observer import Audience, Observer
 from jobkit.runner.outcome import Stop
+from jobkit.runner.places import Place
 from jobkit.runner.queued import queued_request
 from jobkit.runner.requests import request_for
 from jobkit.runner.run import Run
 from jobkit.runner.site import Inspect, Site
+from jobkit.runner.turns import Turns
 from jobkit.statuses import Reason, RunStatus, Trigger
 
 if TYPE_CHECKING:
@@ -58,6 +60,7 @@ class Runner:
     each run that has ended, children included, after the ``run_finished`` hooks. *stalled* ends the process;
     it is called, in another thread, once a job has blocked the event loop for ``[scheduler] loop_stall``.
     Without it, as in a program that is not ours to end, that is only said, and the leases are given up.
+    While a run waits for others it *settles* the leases of the dead, unless somebody else does that anyway.
     """
 
     def __init__(
@@ -75,12 +78,14 @@ class Runner:
         providers: Sequence[Provider] | None = None,
         finished: Callable[[RunRecord], None] | None = None,
         stalled: Callable[[], None] | None = None,
+        settles: bool = True,
     ) -> None:
         clock = clock or SystemClock()
         audience = Audience(observer, finished)
         lease = config.scheduler.lease
         self._stack = AsyncExitStack()
         self._stalled = stalled
+        self._settles = settles
         self._places = anyio.Semaphore(config.scheduler.max_concurrent_runs, fast_acquire=True)
         self._environment = Environment(
             jobs=jobs,
@@ -97,6 +102,7 @@ class Runner:
             lease=lease,
             secrets=config.secrets,
             children=self._children,
+            limits=config.scheduler.limits,
         )
 
     async def __aenter__(self) -> Self:
@@ -107,7 +113,10 @@ class Runner:
             environment.guard = self._new_guard()
             stack.push_async_callback(self._stop_renewing)
             stack.callback(tasks.cancel_scope.cancel)
-            environment.abandoned = AbandonedLeases(environment.store, environment.leases, tasks.start_soon)
+            environment.turns = turns = self._new_turns(tasks.start_soon)
+            environment.abandoned = AbandonedLeases(
+                environment.store, environment.leases, tasks.start_soon, turns.changed
+            )
             tasks.start_soon(environment.journals.serve)
             self._stack = stack.pop_all()
         return self
@@ -129,14 +138,18 @@ class Runner:
         timeout: timedelta | str | float | None = None,
         run_id: str | None = None,
         parent: str | None = None,
+        retry_of: RunRecord | None = None,
     ) -> RunRecord:
         """Run *spec* to its end and give its record, however it ended.
 
         *parameters* lie over those of the configuration; None means what the job says. *run_id* is a
-        UUIDv7 of the caller's own. Waits for a place first (``max_concurrent_runs``). Cancelling it cancels
-        the run, which is recorded before the cancellation goes on. Raises, before anything is recorded,
-        ParameterError for parameters that do not fit, RunError for a job with an error, RunRefused if a
-        plugin is against it, and StoreError.
+        UUIDv7 of the caller's own. *retry_of* is the run that it repeats: it has its scheduled time, window
+        and covers, and no tick; its parameters are for the caller to give. Waits for a place first
+        (``max_concurrent_runs``), then, as the job's overlap and limits want it, for other runs: it is
+        ``queued`` meanwhile. Cancelling it cancels the run, which is recorded before the cancellation goes
+        on. Raises, before anything is recorded, ParameterError for parameters that do not fit, RunError for a
+        job with an error, RunRefused if a plugin is against it, RunInTheWay if another run of the job is,
+        and StoreError.
         """
         request = request_for(
             self._environment,
@@ -148,10 +161,11 @@ class Runner:
             timeout=None if timeout is None else parse_duration(timeout),
             run_id=run_id,
             parent=parent,
+            retry_of=retry_of,
         )
-        async with self._places:
+        async with Place(self._places) as place:
             await admit(self._environment.site.hooks, request)
-            return await Run(self._environment, request).execute()
+            return await Run(self._environment, request, place).execute()
 
     async def execute_queued(
         self,
@@ -165,8 +179,9 @@ class Runner:
 
         *spec* is the job, by default the runner's of that name. It is executed with what is recorded:
         parameters, actor, tick and window; a secret comes from this process's own configuration, and the
-        run fails if that has none. *limits* says how many runs may hold each named limit. Unless *admitted*,
-        plugins are asked first. Whether its time has come is for the caller to judge.
+        run fails if that has none. *limits* says how many runs may hold each named limit, by default what the
+        configuration says. Unless *admitted*, plugins are asked first. Whether its time has come is for the
+        caller to judge.
 
         None if it is not to be had now: somebody else has it, or it has to wait. A run that is tried again
         is ``queued`` when it is returned, for whoever comes. Waits for a place (``max_concurrent_runs``);
@@ -184,7 +199,9 @@ class Runner:
             async with self._places:
                 if not admitted:
                     await admit(environment.site.hooks, request)
-                return await Run(environment, request).take_up(record, limits)
+                return await Run(environment, request).take_up(
+                    record, environment.limits if limits is None else limits
+                )
         finally:
             environment.taken_up.discard(record.id)
 
@@ -244,6 +261,11 @@ class Runner:
         if run is not None:
             stop = Stop(RunStatus.CANCELLED, "its lease was lost: the run was taken for dead")
             self._environment.site.soon(partial(run.stop, stop))
+
+    def _new_turns(self, start: Callable[..., object]) -> Turns:
+        environment = self._environment
+        clock, settles = environment.site.clock, self._settles
+        return Turns(environment.store, clock, environment.lease, environment.jobs, start, settles=settles)
 
     def _new_guard(self) -> LoopGuard | None:
         environment = self._environment

@@ -196,6 +196,9 @@ class Seen:
         """What happened, without the details."""
         return [name for name, _ in self.told]
 
+    def run_waiting(self, job: JobSpec, run: RunRecord | None, what: str) -> None:
+        self.told.append(("waiting", (job.name, what)))
+
     def run_started(self, run: RunRecord, job: JobSpec) -> None:
         self.told.append(("started", run.job))
 

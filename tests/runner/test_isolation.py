@@ -210,7 +210,7 @@ async def test_many_runs_at_once_do_not_mix(runner: MakeRunner) -> None:
         await anyio.lowlevel.checkpoint()
         return JobResult.success(f"{ctx.param('number', int)} {number}")
 
-    spec = spec_of(job)
+    spec = spec_of(job, overlap="allow")
     messages: dict[int, str | None] = {}
     async with runner(spec) as here, anyio.create_task_group() as tasks:
 
@@ -238,7 +238,7 @@ async def test_no_more_runs_than_allowed_execute_at_once(config: Any, memory: An
         await anyio.sleep(0.001)
         at_work.pop()
 
-    spec = spec_of(job)
+    spec = spec_of(job, overlap="allow")
     limited = config.with_options({"scheduler.max_concurrent_runs": 2})
     async with Runner({}, memory, config=limited) as here, anyio.create_task_group() as tasks:
         for _ in range(10):

@@ -85,7 +85,7 @@ async def test_the_lease_of_a_run_is_renewed_while_it_runs(runner: MakeRunner, m
         begun.append(1)
         await go_on.wait()
 
-    spec = spec_of(job)
+    spec = spec_of(job, overlap="allow")
     async with (
         Counting(project="tests") as store,
         runner(spec, store=store, clock=clock) as here,

@@ -303,7 +303,7 @@ async def test_a_worker_thread_is_not_needed_to_wait_for_children(runner: MakeRu
     def parent(ctx: JobContext) -> None:
         ctx.run_job_sync("child")
 
-    specs = [spec_of(parent), spec_of(child)]
+    specs = [spec_of(job, overlap="allow") for job in (parent, child)]
     records: list[RunRecord] = []
     async with runner(*specs) as here, anyio.create_task_group() as tasks:
 
