@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import anyio
-import anyio.lowlevel
 import pytest
 
 from jobkit import JobContext, JobResult, Retry, RunRefused, RunStatus
@@ -70,12 +69,33 @@ def make(config: Config, store: Store, seen: Seen) -> Any:
     return runner
 
 
+async def until(what: Callable[[], bool]) -> None:
+    """Return once *what* is so; who calls limits that."""
+    while not what():  # noqa: ASYNC110 - nobody tells of it
+        await anyio.sleep(0.002)
+
+
+async def has_ended(store: Store, number: int) -> None:
+    """Return once that run has."""
+    while not (await store.run(number)).status.finished:  # noqa: ASYNC110 - nobody tells of it
+        await anyio.sleep(0.002)
+
+
+async def no_lease(store: Store) -> None:
+    """Return once there is none."""
+    while await store.open_leases():  # noqa: ASYNC110 - nobody tells of it
+        await anyio.sleep(0.002)
+
+
 async def waited(seen: Seen, number: int = 1) -> list[tuple[str, str]]:
     """What runs wait for, once *number* of them do."""
+
+    def told() -> list[tuple[str, str]]:
+        return [what for name, what in seen.told if name == "waiting"]
+
     with anyio.fail_after(10):
-        while len(found := [what for name, what in seen.told if name == "waiting"]) < number:
-            await anyio.lowlevel.checkpoint()
-    return found
+        await until(lambda: len(told()) >= number)
+    return told()
 
 
 async def test_a_run_in_the_way_is_named(make: Any, store: Store) -> None:
@@ -103,8 +123,7 @@ async def test_runs_that_may_overlap_do(make: Any) -> None:
         tasks.start_soon(here.run, spec)
         tasks.start_soon(here.run, spec)
         with anyio.fail_after(10):
-            while len(stage.order) < 2:
-                await anyio.lowlevel.checkpoint()
+            await until(lambda: len(stage.order) == 2)
         stage.go_on.set()
 
 
@@ -124,8 +143,7 @@ async def test_a_run_waits_behind_another(make: Any, store: Store, seen: Seen) -
         assert stage.order == [1]
         with anyio.fail_after(AT_ONCE):
             stage.go_on.set()
-            while (await store.run(2)).status is not RunStatus.SUCCEEDED:
-                await anyio.lowlevel.checkpoint()
+            await has_ended(store, 2)
     assert stage.order == [1, 2]
     first, second = await store.run(1), await store.run(2)
     assert second.started_at is not None
@@ -146,8 +164,7 @@ async def test_a_run_waits_for_a_limit(make: Any, store: Store, seen: Seen) -> N
         assert len(stage.order) <= 2
         with anyio.fail_after(AT_ONCE):
             stage.go_on.set()
-            while len(stage.order) < 3:
-                await anyio.lowlevel.checkpoint()
+            await until(lambda: len(stage.order) == 3)
     assert {run.status for run in (await store.runs(RunQuery())).runs} == {RunStatus.SUCCEEDED}
 
 
@@ -222,8 +239,7 @@ async def test_the_running_one_gives_way(make: Any, store: Store) -> None:
         await stage.begun.wait()
         tasks.start_soon(here.run, spec)
         with anyio.fail_after(AT_ONCE):
-            while len(stage.order) < 2:
-                await anyio.lowlevel.checkpoint()
+            await until(lambda: len(stage.order) == 2)
         assert cleaned == [1]
         stage.go_on.set()
     first, second = await store.run(1), await store.run(2)
@@ -309,8 +325,7 @@ async def test_the_end_of_a_run_elsewhere_wakes(make: Any, tmp_path: Path, seen:
                 Outcome(status=RunStatus.SUCCEEDED, finished_at=datetime.now(UTC), duration_ms=1),
             )
             with anyio.fail_after(AT_ONCE):
-                while not called:
-                    await anyio.lowlevel.checkpoint()
+                await until(lambda: bool(called))
 
 
 async def _left_by_the_dead(store: Store) -> None:
@@ -415,8 +430,7 @@ async def test_a_child_waits_until_nothing_is_in_its_way(make: Any, seen: Seen, 
         assert stage.order == [2]
         with anyio.fail_after(AT_ONCE):
             stage.go_on.set()
-            while len(stage.order) < 3:
-                await anyio.lowlevel.checkpoint()
+            await until(lambda: len(stage.order) == 3)
     assert ("finished", ("parent", "succeeded")) in seen.told
 
 
@@ -472,8 +486,7 @@ async def test_an_abandoned_thread_is_in_the_way(make: Any, store: Store, ended:
             await here.run(spec)
         ended.set()
         with anyio.fail_after(10):
-            while await store.open_leases():
-                await anyio.lowlevel.checkpoint()
+            await no_lease(store)
         assert (await here.run(spec)).status is RunStatus.SUCCEEDED
 
 
@@ -492,8 +505,7 @@ async def test_an_abandoned_thread_holds_its_limits(
         assert await waited(seen) == [("other", "limit db (1 of 1)")]
         with anyio.fail_after(AT_ONCE):
             ended.set()
-            while (await store.run(2)).status is not RunStatus.SUCCEEDED:
-                await anyio.lowlevel.checkpoint()
+            await has_ended(store, 2)
 
 
 async def test_a_retry_waits_for_the_thread_of_the_attempt_before(
@@ -504,15 +516,13 @@ async def test_a_retry_waits_for_the_thread_of_the_attempt_before(
     async with make(spec) as here, anyio.create_task_group() as tasks:
         tasks.start_soon(here.run, spec)
         with anyio.fail_after(10):
-            while "attempt" not in seen.names():
-                await anyio.lowlevel.checkpoint()
+            await until(lambda: "attempt" in seen.names())
         await anyio.sleep(0.05)
         [held] = await store.open_leases()
         assert (held.abandoned, (await store.run(1)).status) == (True, RunStatus.QUEUED)
         with anyio.fail_after(AT_ONCE):
             ended.set()
-            while not (await store.run(1)).status.finished:
-                await anyio.lowlevel.checkpoint()
+            await has_ended(store, 1)
     record = await store.run(1)
     assert (record.status, record.attempt) == (RunStatus.SUCCEEDED, 2)
 

@@ -48,7 +48,7 @@ async def test_a_run_that_is_in_the_way() -> None:
             await store.add_run(new_run(), overlap="skip")
         error = refused.value
         assert (error.code, error.run) == ("JK533", running)
-        assert error.message == "run 1 of job is in the way: it is running"
+        assert error.message.startswith("run 1 of job is in the way: it is running, begun 20")
         assert "jobkit cancel 1" in (explanation("JK533") or "").replace("1423", "1")
         assert (await store.add_run(new_run(), overlap="queue")).number == 2
         await store.request_cancel(running.id, by="ops")
