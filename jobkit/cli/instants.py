@@ -53,8 +53,8 @@ class Moment:
 def parse_moment(text: str, now: datetime, zone: tzinfo) -> Moment:
     """As :func:`parse_instant`, and how exactly it was written. UsageError (JK806)."""
     instant = parse_instant(text, now, zone)
-    wanted = text.strip().lower()
-    if wanted == "now" or _ago(wanted, now) is not None:
+    wanted = text.strip()
+    if wanted.lower() == "now" or _ago(wanted, now) is not None:
         return Moment(instant)
     whole = _SECONDS.search(wanted) is None
     local = _local(wanted, now, zone)
@@ -67,7 +67,7 @@ def parse_moment(text: str, now: datetime, zone: tzinfo) -> Moment:
 
 def _local(text: str, now: datetime, zone: tzinfo) -> datetime | None:
     """The reading of a clock in *zone* that *text* means; None where it names its own zone."""
-    found = _reading(text, now, zone)
+    found = _reading(text.lower(), now, zone)
     if found is None:
         written = datetime.fromisoformat(text)
         found = written if written.tzinfo is None else None

@@ -37,20 +37,24 @@ VERBS = {
     "Look": {
         "list": "The jobs, one line each",
         "show": "Everything about one job",
-        "next": "When a schedule fires",
+        "next": "When jobs are due, or a schedule fires",
         "check": "Collect and validate everything; the gate for CI",
     },
     "Run": {
         "run": "Run jobs here and now",
+        "cancel": "Have a run end, wherever it goes on",
     },
     "Look back": {
         "history": "What ran, newest first",
+        "why": "Why a job ran, did not, or will not",
         "logs": "What a run wrote",
         "stats": "How the runs of each job went, in figures",
     },
     "Decide": {
         "enable": "Switch a job on, in this environment",
         "disable": "Switch a job off, and say why",
+        "pause": "No ticks of a job, or of all, for a while",
+        "resume": "The end of a pause",
         "config": "What is set: show, explain, diff, schema",
     },
     "Extend": {
@@ -59,6 +63,7 @@ VERBS = {
         "services": "What jobs can ask for, and who provides it",
     },
     "Look after": {
+        "health": "Does everything run that should? Also a probe",
         "doctor": "Is everything set up? How to mend it",
         "db": "The store: status, upgrade, prune, export, dead-letters",
     },

@@ -192,22 +192,31 @@ def _span_facts(record: SpanRecord, question: Question) -> Iterator[Fact]:
         yield Fact("span", f"The same holds for {span.count} ticks in a row, {first} to {last}.")
     if span.reason != "misfire":
         return
-    if span.first == question.second and record.recorded_at > span.first:
-        late = took(record.recorded_at - span.first)
-        yield Fact("noticed", f"It was noticed at {when(record.recorded_at, zone)}, {late} after its time.")
+    late = record.recorded_at - span.first
+    known = span.first == question.second and late > timedelta(0)
+    if known:
+        at = when(record.recorded_at, zone)
+        yield Fact("noticed", f"It was noticed at {at}, {took(late)} after its time.")
     if spec is not None and spec.misfire == "none":
         yield Fact("policy", 'Its misfire policy is "none": what was missed is not made up.')
-    elif spec is not None:
-        policy = f'Its misfire policy is "{spec.misfire}"{_grace(question)}'
-        yield Fact("policy", f"{policy}: what is older is not made up.")
+    elif spec is not None and known and late > _grace_of(question):
+        yield Fact("policy", f"Its grace was over{_grace(question)}: what is older is not made up.")
+    elif spec is not None and spec.misfire == "latest":
+        yield Fact("policy", 'Its misfire policy is "latest": of several missed ticks the newest is made up.')
 
 
 def _grace(question: Question) -> str:
+    grace = _grace_of(question)
+    return "" if grace == timedelta.max else f" ({took(grace)})"
+
+
+def _grace_of(question: Question) -> timedelta:
+    """The grace of the tick by the options of now; endless for a job that is gone."""
     spec = question.spec
     if spec is None or spec.times is None:
-        return ""
+        return timedelta.max
     grace = Policy.of(spec).grace_at(second_of(question.second), spec.times)
-    return f" (grace {took(timedelta(microseconds=grace))})"
+    return timedelta(microseconds=grace)
 
 
 async def _in_the_way(store: Store, record: SpanRecord) -> RunRecord | None:

@@ -99,6 +99,7 @@ class Job(Shape):
     source: str
     error: Error | None
     late: bool
+    differs: bool
     next_run_at: Instant | None
     last_run: Run | None
 
@@ -160,6 +161,7 @@ class FullJob(Job):
     policies: Policies
     origins: dict[str, Origin]
     runs: list[Run]
+    lateness: LateJob | None
     changed: Changed | None
     startup: Startup
 
@@ -168,6 +170,51 @@ class Changed(Shape):
     by: str | None
     at: Instant | None
     reason: str | None
+
+
+class LateJob(Shape):
+    job: str
+    node: str
+    tick: Instant
+    since: Instant
+    succeeded: Instant | None
+
+
+class HealthFinding(Shape):
+    level: Literal["ok", "warning", "error"]
+    code: str
+    message: str
+    help: str | None
+    jobs: list[str]
+    nodes: list[str]
+
+
+class Replica(Shape):
+    id: str
+    kind: Literal["scheduler", "worker"]
+    node: str
+    host: str
+    pid: int
+    since: Instant
+    heartbeat_at: Instant
+    jobs: int
+    details: dict[str, Any]
+
+
+class Differing(Shape):
+    job: str
+    sides: list[list[str]]
+    absent: list[str]
+
+
+class Health(Shape):
+    healthy: bool
+    at: Instant
+    store: str
+    findings: list[HealthFinding]
+    replicas: list[Replica]
+    late: list[LateJob]
+    differs: list[Differing]
 
 
 class Startup(Shape):
@@ -449,12 +496,70 @@ class ListedService(Shape):
     jobs: list[str]
 
 
+class Fact(Shape):
+    code: str
+    text: str
+
+
+class Span(Shape):
+    reason: Literal["overlap", "paused", "misfire", "admission"]
+    cause: str | None
+    node: str
+    first: Instant
+    last: Instant
+    count: int
+    recorded_at: Instant
+
+
+class WhyPause(Shape):
+    job: str | None
+    since: Instant
+    until: Instant | None
+    by: str
+    reason: str | None
+    resumed_at: Instant | None
+    resumed_by: str | None
+
+
+class WhyEvent(Shape):
+    kind: str
+    at: Instant
+    job: str | None
+    actor: str | None
+    data: dict[str, Any]
+
+
+class Minute(Shape):
+    ticks: int
+    ran: int
+    skipped: int
+
+
+class Why(Shape):
+    job: str
+    at: Instant | None
+    local: str | None
+    timezone: str
+    code: str
+    text: str
+    facts: list[Fact]
+    run: Run | None
+    span: Span | None
+    pause: WhyPause | None
+    events: list[WhyEvent]
+    previous: Instant | None
+    next: Instant | None
+    minute: Minute | None
+
+
 _DATA: dict[str, Any] = {
+    "why": Why | None,
     "plugins": list[Plugin],
     "hooks": list[Hook],
     "services": list[ListedService],
     "completion": Script | None,
     "doctor": list[Finding],
+    "health": Health | None,
     "stats": list[Statistics],
     "db.prune": Pruned | None,
     "db.export": Exported | None,
