@@ -11,12 +11,13 @@ from jobkit.cli.output import encode
 from jobkit.records import RunRecord
 from jobkit.sanitising import escape_controls
 
-#: The columns, in order: the members of a run, those of its error flattened, mappings as JSON.
+#: The columns, in order: the members of a run, those of its error and its ticks flattened, mappings as JSON.
 COLUMNS = (
     "id", "number", "job", "extension", "status", "trigger",
     "scheduled_at", "queued_at", "started_at", "finished_at", "duration_ms", "attempt", "attempts",
     "actor", "node", "enforce", "parameters", "message", "processed", "errors", "data",
     "reason", "error_type", "error_message", "parent", "retry_of",
+    "ticks_first", "ticks_last", "ticks_count",
 )  # fmt: skip
 
 # What a spreadsheet reads as the beginning of a formula, white space before it or not.
@@ -29,6 +30,8 @@ def csv_lines(runs: Iterable[RunRecord]) -> Iterator[str]:
     for run in runs:
         plain = run.to_json()
         error = plain.pop("error") or {}
+        ticks = plain.pop("ticks") or {}
+        plain |= {f"ticks_{name}": ticks.get(name) for name in ("first", "last", "count")}
         plain |= {"error_type": error.get("type"), "error_message": error.get("message")}
         yield _line([_cell(plain[name]) for name in COLUMNS])
 

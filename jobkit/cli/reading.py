@@ -16,6 +16,7 @@ from jobkit.statuses import RunStatus
 
 if TYPE_CHECKING:
     from jobkit.cli.session import Session
+    from jobkit.cli.span_rows import Rows
     from jobkit.config import Config
     from jobkit.stores.base import RunPage, RunQuery, Store
 
@@ -42,6 +43,16 @@ class History:
         """The runs that *query* selects, newest first."""
         page = await self.store.runs(query)
         return replace(page, runs=self._all_seen(page.runs)) if self._lost else page
+
+    async def rows(self, query: RunQuery) -> Rows:
+        """The runs that *query* selects, and the spans that fit it between them, newest first.
+
+        *query* asks for a first page: those that follow are of runs alone.
+        """
+        from jobkit.cli.span_rows import extensions_of, merged, spans_for
+
+        runs, spans = await self.page(query), await spans_for(self.store, query)
+        return merged(runs, spans, await extensions_of(self.store, spans.spans), query.limit)
 
     async def recent(self, names: Iterable[str], limit: int) -> dict[str, tuple[RunRecord, ...]]:
         """The newest *limit* runs of each job, newest first."""

@@ -22,6 +22,12 @@ async def find_run(history: History, text: str) -> RunRecord:
         if not roots:
             raise RunNotFound("nothing has run yet", code="JK603", help="`jobkit list` shows the jobs")
         return roots[0]
+    if reference == "-":
+        raise RunNotFound(
+            "a row without a number is a span of ticks that had no run: nothing was written",
+            code="JK603",
+            help="`jobkit why JOB --at TIME` tells why they had none",
+        )
     number = reference.removeprefix("#")
     if number.isascii() and number.isdigit():
         return await history.run(min(int(number[:20]), _LARGEST))

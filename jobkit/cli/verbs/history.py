@@ -24,13 +24,14 @@ from jobkit.cli.render.words import status_cell
 from jobkit.cli.session import Session
 from jobkit.cli.usage import did_you_mean, quoted
 from jobkit.exceptions import UsageError
-from jobkit.records import RunRecord
+from jobkit.records import RunRecord, TickSpan
 from jobkit.sanitising import escape_controls
 from jobkit.statuses import RunStatus, Trigger
 
 if TYPE_CHECKING:
+    from jobkit.cli.span_rows import Rows
     from jobkit.config import Config
-    from jobkit.stores.base import RunPage, RunQuery
+    from jobkit.stores.base import RunQuery
 
 _LONGEST_MESSAGE = 200
 Callback = TypeVar("Callback", bound=Callable[..., Any])
@@ -88,7 +89,10 @@ def _filter(name: str, metavar: str, help: str, **attributes: Any) -> Callable[[
     "--format", "form", metavar="FORMAT", type=click.Choice(_FORMATS), help="table, json, jsonl or csv."
 )
 def command(session: Session, limit: int, form: str | None, **filters: Any) -> None:
-    """Show what ran, newest first."""
+    """Show what ran, and which ticks had no run, newest first.
+
+    Ticks in a row that were skipped for the same reason are one row, without a number.
+    """
     output = session.output
     if output.json and form not in (None, "json"):
         raise UsageError(f"--json and --format {form} exclude each other", help="give one of them")
@@ -97,23 +101,21 @@ def command(session: Session, limit: int, form: str | None, **filters: Any) -> N
     now = session.clock.now()
     query = _query(limit, filters, now, ZoneInfo(config.scheduler.timezone))
 
-    async def look(history: History) -> tuple[RunPage, str]:
-        return await history.page(query), history.url
+    async def look(history: History) -> tuple[Rows, str]:
+        return await history.rows(query), history.url
 
     page, store = read(config, look)
-    output.answer([run.to_json() for run in page.runs])
+    output.answer([row.to_json() for row in page.rows])
     if form == "jsonl":
-        for run in page.runs:
-            output.stream(run.to_json())
+        for row in page.rows:
+            output.stream(row.to_json())
     elif form == "csv":
         from jobkit.cli.csv_text import csv_lines
 
-        output.text("".join(csv_lines(page.runs)))
+        output.text("".join(csv_lines(page.rows)))
     else:
         narrowed = any(filters.values())
-        output.lines(
-            screen(Page(config, now, store, page.runs, page.next is not None, narrowed), output.terminal)
-        )
+        output.lines(screen(Page(config, now, store, page.rows, page.more, narrowed), output.terminal))
 
 
 def _query(limit: int, filters: dict[str, Any], now: datetime, zone: ZoneInfo) -> RunQuery:
@@ -167,14 +169,17 @@ def screen(page: Page, terminal: Terminal) -> list[str]:
         Column("MESSAGE", shrink_to=20, optional=5),
     ]
     lines += ["", *table(columns, [_row(run, page.now, zone) for run in page.runs], terminal)]
-    footer = count(len(page.runs), "run")
+    spans = sum(row.ticks is not None for row in page.runs)
+    footer = count(len(page.runs) - spans, "run")
+    if spans:
+        footer += f", {count(spans, 'row')} of skipped ticks (jobkit why JOB --at TIME)"
     if page.more:
         footer += f", and older ones: --limit {min(len(page.runs) * 5, 10_000)}, or --since and --until"
     return [*lines, terminal.style(footer, "dim")]
 
 
 def _row(run: RunRecord, now: datetime, zone: ZoneInfo) -> Row:
-    at = run.started_at or run.queued_at
+    at = run.started_at or run.queued_at or run.scheduled_at
     lag = "-"
     if run.scheduled_at is not None and run.started_at is not None:
         lag = short_duration(max((run.started_at - run.scheduled_at).total_seconds(), 0) * 1000)
@@ -192,10 +197,17 @@ def _row(run: RunRecord, now: datetime, zone: ZoneInfo) -> Row:
     ]
 
 
+def _ticks(row: RunRecord, ticks: TickSpan) -> str:
+    """``57 ticks, paused by ops@x``: how many, and why."""
+    reason, cause = row.reason or "skipped", row.message or ""
+    said = cause if cause.startswith(reason) else f"{reason}: {cause}" if cause else reason
+    return f"{count(ticks.count, 'tick')}, {said}"
+
+
 def _message(run: RunRecord) -> str:
     text = run.message or run.reason or ""
     if run.error is not None and not run.message:
         text = failure_text(run.error)
     if run.ticks is not None:
-        text = f"{count(run.ticks.count, 'tick')}, {run.reason or 'skipped'}"
+        text = _ticks(run, run.ticks)
     return escape_controls(first_line(text)[:_LONGEST_MESSAGE])

@@ -17,12 +17,13 @@ from jobkit.cli.reading import History, read_or_report
 from jobkit.cli.render.errors import error_block
 from jobkit.cli.render.sparkline import sparkline
 from jobkit.cli.render.terminal import Terminal
-from jobkit.cli.render.text import display_width, wrap
+from jobkit.cli.render.text import count, display_width, wrap
 from jobkit.cli.render.times import distance, full_moment, moment, short_duration
 from jobkit.cli.render.words import short_status, status_style
 from jobkit.cli.selection import Selection, select
 from jobkit.cli.session import Session
 from jobkit.cli.standing import Startup, change_of, change_text, why
+from jobkit.cli.trouble import Trouble, late_words, look_for_trouble
 from jobkit.durations import format_duration
 from jobkit.records import RunRecord
 
@@ -43,12 +44,16 @@ def command(session: Session, name: str) -> int:
         mention_broken(session, project)
         now = session.clock.now()
 
-        async def look(history: History) -> Sequence[RunRecord]:
-            return (await history.recent([spec.name], _RUNS))[spec.name]
+        async def look(history: History) -> tuple[Sequence[RunRecord], Trouble]:
+            from jobkit.stores.base import RunQuery
+
+            recent = (await history.rows(RunQuery(jobs=(spec.name,), limit=_RUNS))).rows
+            return recent, await look_for_trouble(history.store, project, [spec], now)
 
         nothing: Sequence[RunRecord] = ()
-        recent, code = read_or_report(session, project.config, look, nothing)
-        view = JobView(spec, project.config, now, recent[0] if recent else None, recent)
+        (recent, trouble), code = read_or_report(session, project.config, look, (nothing, Trouble()))
+        last = next((run for run in recent if run.ticks is None), None)
+        view = JobView(spec, project.config, now, last, recent, *trouble.of(spec.name))
         output.answer(view.to_full_json())
         output.lines(screen(view, output.terminal))
         # What is known of a job whose file is broken is what the file once said.
@@ -82,6 +87,10 @@ def _facts(view: JobView, terminal: Terminal) -> Iterator[tuple[str, list[str]]]
     spec = view.spec
     yield "schedule", _schedule(view)
     yield "next", _next(view)
+    if view.late is not None:
+        yield "late", [late_words(view.late, view)]
+    if view.difference is not None:
+        yield "differs", [view.difference.text]
     yield "enabled", _enabled(view)
     startup = Startup.of(view)
     if startup.on or startup.place or "run_on_startup" in spec.origins:
@@ -168,14 +177,17 @@ def _short(value: object) -> str:
 def _runs(view: JobView, terminal: Terminal) -> list[str]:
     if not view.recent:
         return [f"none yet: jobkit run {view.spec.name}"]
-    ended = [run for run in view.recent if run.status.finished]
+    ended = [run for run in view.recent if run.status.finished and run.ticks is None]
     good = sum(run.status.ok for run in ended)
     lines = [f"{sparkline(reversed(view.recent), terminal)}  {good}/{len(ended)} ok"]
     zone = ZoneInfo(view.config.scheduler.timezone)
     for run in view.recent[:5]:
-        at: datetime | None = run.started_at or run.queued_at
+        at: datetime | None = run.started_at or run.queued_at or run.scheduled_at
         when = moment(at, view.now, zone) if at is not None else ""
         status = terminal.style(f"{short_status(run.status):9}", status_style(run.status))
         took = short_duration(run.duration_ms) if run.duration_ms is not None else ""
-        lines.append(f"{f'#{run.number}':6} {status} {when:16} {took:>6}".rstrip())
+        number = f"#{run.number}" if run.number is not None else "-"
+        if run.ticks is not None:
+            took = f"{count(run.ticks.count, 'tick')}, {run.reason}"
+        lines.append(f"{number:6} {status} {when:16} {took:>6}".rstrip())
     return lines
