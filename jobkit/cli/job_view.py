@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from jobkit.config.overrides import Change
     from jobkit.job import JobSpec
     from jobkit.parameters import Parameter
+    from jobkit.scheduler.differences import Difference
+    from jobkit.scheduler.tardiness import Late
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +31,10 @@ class JobView:
     now: datetime
     last_run: RunRecord | None = None
     recent: Sequence[RunRecord] = ()
+    #: Why it should have succeeded by now, and has not; None if it is not late, or nobody knows.
+    late: Late | None = None
+    #: In what live replicas do not have it alike; None if they do.
+    difference: Difference | None = None
 
     @property
     def listed(self) -> bool:
@@ -97,7 +103,8 @@ class JobView:
             "tags": list(spec.tags),
             "source": self.source,
             "error": spec.error.to_json(self.config.root) if spec.error is not None else None,
-            "late": False,
+            "late": self.late is not None,
+            "differs": self.difference is not None,
             "next_run_at": to_plain(self.next_run_at),
             "last_run": self.last_run.to_json() if self.last_run is not None else None,
         }
@@ -110,6 +117,7 @@ class JobView:
         change, startup = change_of(self), Startup.of(self)
         return {
             **self.to_json(),
+            "lateness": self.late.to_json() if self.late is not None else None,
             "changed": to_plain_change(change) if change is not None else None,
             "startup": {"on": startup.on, "why": startup.why, "place": startup.place},
             "module": spec.module,

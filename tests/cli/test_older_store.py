@@ -47,6 +47,22 @@ def test_it_is_read_as_before(older_shop: CommandLine, verb: tuple[str, ...]) ->
     assert checked(older).data == checked(upgraded).data
 
 
+def test_it_has_no_schedulers_and_nothing_is_late(older_shop: CommandLine) -> None:
+    """Health and list read it as it is; schedulers that served it would have upgraded it."""
+    folder = older_shop.root / ".jobkit"
+    folder.chmod(0o555)
+    try:
+        health = older_shop.process("health", "--json", unprivileged=True)
+        listed = older_shop.process("list", "--json", unprivileged=True)
+    finally:
+        folder.chmod(0o755)
+    assert health.code == 1, health.err
+    assert {"store.schema", "scheduler.none"} == {
+        each.code for each in checked(health).data.findings if each.level != "ok"
+    }
+    assert {job.late for job in checked(listed).data} == {False}
+
+
 def test_what_is_missing_is_told(older_shop: CommandLine) -> None:
     """Migrations wait, until somebody who may write upgrades it."""
     assert checked(older_shop("db", "status", "--json")).data.pending == ["0002_outbox", "0003_ledger"]

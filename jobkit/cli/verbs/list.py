@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 from zoneinfo import ZoneInfo
 
 from jobkit.cli.command import verb
@@ -24,9 +24,14 @@ from jobkit.cli.selecting import selection_options
 from jobkit.cli.selection import Selection, nothing_selected, select
 from jobkit.cli.session import Session
 from jobkit.cli.standing import why, why_enabled
+from jobkit.cli.trouble import look_for_trouble, trouble_lines
 from jobkit.exceptions import StoreError
 from jobkit.project import Project
 from jobkit.records import RunRecord
+
+if TYPE_CHECKING:
+    from jobkit.scheduler.differences import Difference
+    from jobkit.scheduler.tardiness import Late
 
 #: How many runs the small picture shows: of few jobs on wide terminals, on narrow ones, of very many jobs.
 _RUNS, _FEWER_RUNS, _FEWEST_RUNS = 20, 12, 7
@@ -38,8 +43,10 @@ _REASONS = 10
 class JobRuns(NamedTuple):
     """What the store knows of one job."""
 
-    last: RunRecord | None
-    recent: Sequence[RunRecord]
+    last: RunRecord | None = None
+    recent: Sequence[RunRecord] = ()
+    late: Late | None = None
+    difference: Difference | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,13 +89,12 @@ def command(
             last = await history.last_runs()
             seen = [name for name in names if name in last] if pictures else []
             recent = await history.recent(seen, pictures or 1)
-            return {name: JobRuns(last.get(name), recent.get(name, ())) for name in names}
+            trouble = await look_for_trouble(history.store, project, chosen, now)
+            return {name: JobRuns(last.get(name), recent.get(name, ()), *trouble.of(name)) for name in names}
 
         nothing: dict[str, JobRuns] = {}
         runs, code = read_or_report(session, project.config, look, nothing)
-        views = [
-            JobView(spec, project.config, now, *runs.get(spec.name, JobRuns(None, ()))) for spec in chosen
-        ]
+        views = [JobView(spec, project.config, now, *runs.get(spec.name, JobRuns())) for spec in chosen]
         output.answer([view.to_json() for view in views])
         output.lines(screen(Listing(project, views, now, _address(project)), output.terminal))
         return code
@@ -129,6 +135,8 @@ def _header(listing: Listing) -> list[str]:
     broken = [view for view in listing.views if view.spec.error is not None and view.spec.error not in errors]
     if number := len(errors) + len(broken):
         parts.append(count(number, "error"))
+    if number := sum(view.late is not None for view in listing.views):
+        parts.append(f"{number} late")
     config = listing.project.config
     if not config.scheduler.enabled:
         parts.append(f"scheduler off ({config.origin('scheduler.enabled').describe(config.root)})")
@@ -156,7 +164,7 @@ def _table(listing: Listing, terminal: Terminal) -> list[str]:
                 f"  {view.spec.name}",
                 Cell(view.spec.schedule_text or "manual", None if view.spec.schedule else "dim"),
                 _next(view, zone),
-                *_last(view.last_run, listing.now),
+                *_last(view, listing.now),
                 _picture(reversed(view.recent), terminal),
             ]
         )
@@ -180,7 +188,11 @@ def _next(view: JobView, zone: ZoneInfo) -> Cell:
     return Cell(f"{distance(fire - view.now):>3}  {near(fire, view.now, zone)}")
 
 
-def _last(run: RunRecord | None, now: datetime) -> tuple[Cell, str]:
+def _last(view: JobView, now: datetime) -> tuple[Cell, str]:
+    run = view.last_run
+    if view.late is not None:
+        cell, took = _last(replace(view, late=None), now)
+        return Cell(f"late, {cell.text}", "error"), took
     if run is None:
         return Cell("never", "dim"), ""
     at = run.finished_at or run.started_at or run.queued_at
@@ -201,6 +213,7 @@ def _footer(listing: Listing, terminal: Terminal) -> list[str]:
         for view in listing.views
         if view.spec.error is not None
     ]
+    lines += trouble_lines(listing.views, terminal)
     lines += _off(listing, terminal)
     if listing.project.errors:
         footer = f"{cross} {broken_footer(listing.project)}"
