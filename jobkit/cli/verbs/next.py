@@ -1,4 +1,4 @@
-"""``jobkit next``: when a schedule fires."""
+"""``jobkit next``: when jobs are due, or a schedule fires."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 import click
 
 from jobkit.cli.command import verb
+from jobkit.cli.completing import completing
 from jobkit.cli.instants import parse_instant
 from jobkit.cli.render.header import header
 from jobkit.cli.render.table import Cell, Column, Row, table
@@ -18,12 +19,14 @@ from jobkit.cli.render.terminal import Terminal
 from jobkit.cli.render.text import wrap
 from jobkit.cli.render.times import distance, full_moment, zone_label
 from jobkit.cli.session import Session
-from jobkit.exceptions import JobkitError, ScheduleError
+from jobkit.exceptions import JobkitError, ScheduleError, UsageError
 from jobkit.records import format_instant
+from jobkit.sanitising import escape_controls
 
 if TYPE_CHECKING:
     from jobkit.project import Project
     from jobkit.schedules import Schedule
+    from jobkit.stores.control import Pause
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +44,8 @@ class Outlook:
     "next",
     empty=[],
     examples=[
+        ("jobkit next", "what is due next, of all jobs"),
+        ("jobkit next send_invoices -n 10", "the next ten times of one job"),
         ('jobkit next --schedule "0 30 2 * * *"', "when would that be?"),
         (
             'jobkit next --schedule "0 0 3 * * *" --timezone Europe/Berlin --from 2027-03-27',
@@ -49,21 +54,87 @@ class Outlook:
         ('jobkit next --schedule "every 90m" -n 20', "twenty of them"),
     ],
 )
+@click.argument("names", metavar="[NAME]...", nargs=-1, shell_complete=completing("selection"))
 @click.option(
     "--schedule",
     "texts",
     metavar="EXPR",
     multiple=True,
-    required=True,
-    help="The schedule: six cron fields, seconds first, or another kind; several add up.",
+    help="Instead of jobs: six cron fields, seconds first, or another kind of schedule; several add up.",
 )
-@click.option("--timezone", metavar="ZONE", default="UTC", help="The time zone that it is read in (UTC).")
+@click.option("--timezone", metavar="ZONE", help="The time zone that --schedule is read in (UTC).")
 @click.option(
     "--from", "start", metavar="TIME", default="now", help="After then: 'tomorrow 03:00', RFC 3339 (now)."
 )
-@click.option("-n", "--limit", metavar="N", type=click.IntRange(1, 10_000), default=5, help="So many (5).")
-def command(session: Session, texts: tuple[str, ...], timezone: str, start: str, limit: int) -> None:
-    """Show when a schedule fires: local time and UTC; what a clock change makes up or repeats is marked."""
+@click.option(
+    "-n",
+    "--limit",
+    metavar="N",
+    type=click.IntRange(1, 10_000),
+    default=5,
+    help="So many: of each job that is named, else of all together (5).",
+)
+def command(
+    session: Session,
+    names: tuple[str, ...],
+    texts: tuple[str, ...],
+    timezone: str | None,
+    start: str,
+    limit: int,
+) -> int | None:
+    """Show when jobs are due: those that are named, or all that are scheduled, in the order of time.
+
+    Local times of each job's zone. What a clock change makes up or repeats is marked, and what a pause keeps
+    from running. With --schedule no job and no project is needed.
+    """
+    if texts:
+        if names:
+            raise UsageError(
+                "names of jobs and --schedule exclude each other",
+                help="name jobs, or give a schedule",
+            )
+        _of_schedule(session, texts, timezone or "UTC", start, limit)
+        return None
+    if timezone is not None:
+        raise UsageError(
+            "--timezone is for --schedule: a job has its own zone",
+            help="leave it out, or say --schedule 'EXPR' too",
+        )
+    return _of_jobs(session, names, start, limit)
+
+
+def _of_jobs(session: Session, names: tuple[str, ...], start: str, limit: int) -> int:
+    from jobkit.cli.coming import coming
+    from jobkit.cli.coming import screen as screen_of_jobs
+    from jobkit.cli.projects import loaded, mention_broken
+    from jobkit.cli.reading import History, read_or_report
+    from jobkit.cli.selection import Selection, nothing_selected, select
+
+    output, now = session.output, session.clock.now()
+    with loaded(session) as project:
+        selection = Selection(terms=names)
+        jobs = select(selection, project.jobs, root=project.root, broken=project.errors).jobs
+        if names and not jobs:
+            raise nothing_selected(selection, project.jobs)
+        mention_broken(session, project)
+        times = jobs[0].times if len(jobs) == 1 else None
+        zone = ZoneInfo(project.config.scheduler.timezone if times is None else times.timezone)
+        after = parse_instant(start, now, zone)
+
+        async def look(history: History) -> Sequence[Pause]:
+            return await history.store.pauses()
+
+        pauses, code = read_or_report(session, project.config, look, ())
+        found = coming(project, jobs, pauses, now=now, start=after, limit=limit, named=bool(names))
+        output.answer([fire.to_json() for fire in found.fires])
+        output.lines(screen_of_jobs(found, output.terminal))
+        if output.json and names:
+            for name, reason in found.silent.items():
+                output.aside(f"{name} is not due: {escape_controls(reason)}")
+        return code
+
+
+def _of_schedule(session: Session, texts: tuple[str, ...], timezone: str, start: str, limit: int) -> None:
     from jobkit.schedules.zones import find_zone
 
     output, now = session.output, session.clock.now()
