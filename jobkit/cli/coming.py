@@ -70,7 +70,7 @@ def coming(
     limit: int,
     named: bool,
 ) -> Coming:
-    """The fires of *jobs* after *start*: the next *limit* of each if they are *named*, else of all together."""
+    """Fires of *jobs* after *start*: the next *limit* of each if they are *named*, else of all together."""
     silent: dict[str, str] = {}
     due: list[JobSpec] = []
     for spec in jobs:

@@ -114,6 +114,8 @@ BAD = [
     (["--schedule", "0 0 3 * * *", "--timezone", "Berlin"], "JK309", "did you mean `Europe/Berlin`?"),
     (["--schedule", "", "--timezone", "../etc/passwd"], "JK309", "IANA name"),
     (["--schedule", "0 0 3 * * *", "--from", "soon"], "JK806", "2026-11-20T03:00:00Z"),
+    (["--schedule", "0 0 3 * * *", "-n", "0"], "JK801", "jobkit next --help"),
+    (["--schedule", "0 0 3 * * *", "-n", "many"], "JK801", "jobkit next --help"),
 ]
 
 
