@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from jobkit.cli.job_view import JobView, to_plain_change
 from jobkit.cli.orders import current_actor
 from jobkit.cli.projects import loaded
+from jobkit.cli.reading import read
 from jobkit.cli.render.errors import error_line
 from jobkit.cli.render.terminal import Terminal
 from jobkit.cli.render.text import wrap
@@ -20,9 +21,13 @@ from jobkit.cli.standing import Startup, why, why_enabled
 from jobkit.config import known_environments, load_config
 from jobkit.config.apply import apply
 from jobkit.config.overrides import Change, override, overrides_path, remove_override
-from jobkit.exceptions import relative_to
+from jobkit.exceptions import StoreError, relative_to
 from jobkit.project import Project
 from jobkit.records import to_plain
+
+if TYPE_CHECKING:
+    from jobkit.config import Config
+    from jobkit.stores.replicas import ReplicaState
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +38,8 @@ class Switched:
     asked: bool
     file: str
     change: Change
+    #: The live schedulers elsewhere that go on as before.
+    elsewhere: tuple[str, ...] = ()
 
     @property
     def overruled(self) -> bool:
@@ -48,6 +55,7 @@ class Switched:
             "file": self.file,
             "changed": to_plain_change(self.change),
             "removed": False,
+            "elsewhere": [*self.elsewhere],
             "enabled": view.spec.enabled,
             "enabled_by": view.enabled_by,
             "overruled": self.overruled,
@@ -72,12 +80,35 @@ def switch(session: Session, name: str, *, enabled: bool, reason: str | None, ac
         config = load_config(project.root, env=session.options.env)
         spec = apply(project.proposed[name], config)
         view = JobView(spec if error is None else spec.with_error(error), config, now)
-        done = Switched(view, enabled, relative_to(path, project.root), change)
+        elsewhere = () if enabled or spec.enabled else _elsewhere(config, name)
+        done = Switched(view, enabled, relative_to(path, project.root), change, elsewhere)
         session.output.answer(done.to_json())
         session.output.lines(_screen(done, session.output.terminal))
         _mention_environments(session, project)
         for warning in config.warnings:
             session.output.report(warning, kind="warning")
+
+
+def _elsewhere(config: Config, name: str) -> tuple[str, ...]:
+    """The live schedulers that have the job and another checkout than this one: they do not see it."""
+    import socket
+
+    from jobkit.scheduler.differences import replica_name
+    from jobkit.scheduler.snapshot import live_replicas
+
+    def is_elsewhere(state: ReplicaState) -> bool:
+        root = state.replica.details.get("root", str(config.root))
+        return state.replica.owner.host != socket.gethostname() or root != str(config.root)
+
+    try:
+        live = read(config, lambda history: live_replicas(history.store))
+    except StoreError:
+        return ()  # nobody can be named; what was asked for is done all the same
+    return tuple(
+        replica_name(state)
+        for state in live
+        if state.replica.kind == "scheduler" and name in state.replica.jobs and is_elsewhere(state)
+    )
 
 
 def _is_stale(project: Project, name: str) -> bool:
@@ -90,7 +121,10 @@ def _remove(session: Session, project: Project, name: str) -> None:
     path = overrides_path(project.root, project.env)
     removed = remove_override(path, name)
     file = relative_to(path, project.root)
-    nothing = dict.fromkeys(("enabled", "enabled_by", "changed", "scheduled", "startup", "next_run_at"))
+    nothing: dict[str, Any] = dict.fromkeys(
+        ("enabled", "enabled_by", "changed", "scheduled", "startup", "next_run_at")
+    )
+    nothing["elsewhere"] = []
     why = "no job has this name"
     session.output.answer(
         {"name": name, "asked": True, "file": file, "removed": removed, "overruled": False, "why": why}
@@ -120,6 +154,11 @@ def _facts(done: Switched, terminal: Terminal) -> Iterator[str]:
     if spec.error is not None:
         yield error_line(spec.error, terminal, root=view.config.root)
     elif not spec.enabled:
+        if done.elsewhere:
+            yield (
+                f"{', '.join(done.elsewhere)} will not see it: this is about this checkout only; "
+                f"`jobkit pause {spec.name}` holds everywhere"
+            )
         yield f"`jobkit run {spec.name}` still runs it by hand"
     elif (fire := view.next_run_at) is not None:
         zone = ZoneInfo(view.config.scheduler.timezone)

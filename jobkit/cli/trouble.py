@@ -44,7 +44,7 @@ async def look_for_trouble(store: Store, project: Project, jobs: Sequence[JobSpe
 
     named = {spec.name: spec for spec in jobs}
     late = await late_jobs(store, named, project.config, now)
-    found = differing(live_replicas(await store.replicas()))
+    found = differing(await live_replicas(store))
     return Trouble(late, {each.job: each for each in found if each.job in named})
 
 

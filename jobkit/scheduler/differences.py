@@ -42,14 +42,17 @@ def replica_name(state: ReplicaState) -> str:
 def differing(live: Iterable[ReplicaState]) -> list[Difference]:
     """The jobs whose effective options are not the same on all of *live*, by name.
 
-    One that knows no job at all, as before it has said which it has, has no part.
+    A job that one scheduler has and another lacks differs; a worker may have fewer. One that has no job at
+    all has no part.
     """
     replicas = [state for state in live if state.replica.jobs]
     found = []
     for job in sorted({job for state in replicas for job in state.replica.jobs}):
         groups: dict[str | None, list[str]] = {}
         for state in replicas:
-            groups.setdefault(state.replica.jobs.get(job), []).append(replica_name(state))
+            hash = state.replica.jobs.get(job)
+            if hash is not None or state.replica.kind == "scheduler":
+                groups.setdefault(hash, []).append(replica_name(state))
         if len(groups) > 1:
             absent = tuple(groups.pop(None, ()))
             sides = sorted(map(tuple, groups.values()), key=lambda side: (-len(side), side))

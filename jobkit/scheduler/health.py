@@ -155,6 +155,20 @@ def _clocks(seen: Snapshot) -> Iterator[Finding]:
         )
 
 
+def _nodes(seen: Snapshot) -> Iterator[Finding]:
+    shared = sorted(
+        {state.replica.node for state in seen.live if state.replica.details.get("node_shared_with")}
+    )
+    if shared:
+        yield Finding(
+            "error",
+            "node.shared",
+            f"several schedulers live under one name of a node ({_named(shared)}): each runs its jobs",
+            "give each its own [scheduler] node",
+            nodes=tuple(shared),
+        )
+
+
 def _threads(seen: Snapshot) -> Iterator[Finding]:
     for state in seen.live:
         number = state.replica.details.get("abandoned_threads")
@@ -302,7 +316,7 @@ def _pauses(seen: Snapshot) -> Iterator[Finding]:
 
 
 _CHECKS: Final[Sequence[Callable[[Snapshot], Iterator[Finding]]]] = (
-    _store, _schedulers, _late, _clocks, _threads, _jobs, _deployment, _runs, _sinks, _pauses,
+    _store, _schedulers, _late, _clocks, _nodes, _threads, _jobs, _deployment, _runs, _sinks, _pauses,
 )  # fmt: skip
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
@@ -59,8 +59,16 @@ class Snapshot:
     errors: Mapping[str, JobkitError] = field(default_factory=dict)
 
 
-def live_replicas(replicas: Sequence[ReplicaState]) -> list[ReplicaState]:
-    """Those that live; one of this host whose process runs no more does not, whatever its heartbeat says."""
+async def live_replicas(store: Store, *, hashes: bool = True) -> list[ReplicaState]:
+    """Those that live; one of this host whose process runs no more does not, whatever its heartbeat says.
+
+    Raises StoreError.
+    """
+    live = _living(await store.replicas(hashes=False))
+    return await store.replicas([state.replica.id for state in live]) if hashes and live else live
+
+
+def _living(replicas: Iterable[ReplicaState]) -> list[ReplicaState]:
     return [state for state in replicas if state.live and not state.replica.owner.dead(expired=False)]
 
 
@@ -69,8 +77,8 @@ async def take(
 ) -> Snapshot:
     """Look at *store*, which is entered, and at the project. Raises StoreError."""
     now = await store.now()
-    replicas = await store.replicas()
-    live = live_replicas(replicas)
+    replicas = await store.replicas(hashes=False)
+    ids = frozenset(state.replica.id for state in _living(replicas))
     steps = await store.events(EventQuery(kinds=("clock.stepped",), since=now - STEPS_WITHIN, limit=10))
     waiting, startable, limited = await _waiting(store, config, now)
     scheduler = config.scheduler
@@ -78,8 +86,8 @@ async def take(
         now=now,
         store=store.url,
         schema=await store.schema(),
-        live=live,
-        gone=[state for state in replicas if state not in live],
+        live=await store.replicas(ids) if ids else [],
+        gone=[state for state in replicas if state.replica.id not in ids],
         states=await store.job_states(),
         late=await late_jobs(store, jobs, config, now),
         steps=steps.events,

@@ -107,7 +107,7 @@ async def watched(
     if not specs:
         return []
     if nodes is None:
-        nodes = nodes_of(await store.replicas()) | {node_here(config)}
+        nodes = nodes_of(await store.replicas(hashes=False)) | {node_here(config)}
     wanted = {job_key(spec, node): spec for spec in specs for node in nodes}
     states = await store.job_states(wanted)
     due = {

@@ -229,6 +229,7 @@ class Switched(Shape):
     file: str
     changed: Changed | None
     removed: bool
+    elsewhere: list[str]
     enabled: bool | None
     enabled_by: str | None
     overruled: bool

@@ -216,6 +216,20 @@ def test_replicas_that_differ_are_told(served: Deployment) -> None:
     assert health(served, "--strict", code=1)
 
 
+def test_a_worker_may_have_fewer_jobs(served: Deployment) -> None:
+    """And not others."""
+    served.replica("host-c", kind="worker", without=("close_month",))
+    assert health(served) == {}
+    served.replica("host-d", kind="worker", jobs={JOB: "x"})
+    assert only(health(served), "config.differs").jobs == [JOB]
+
+
+def test_a_node_that_two_share_is_told(served: Deployment) -> None:
+    """Each of them would run the jobs of the node."""
+    served.replica("host-c", details={"node_shared_with": ["another"]})
+    assert only(health(served, code=1), "node.shared").nodes == ["host-c"]
+
+
 def test_a_schedule_that_is_not_in_force_is_told(served: Deployment) -> None:
     """The replica that has it makes no ticks."""
     served.replica("host-c", schedules={JOB: "another", "unknown": "x"})

@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from jobkit.processes import ProcessIdentity
+from tests.cli.deployment import DAY, Deployment
 from tests.cli.harness import CommandLine
 from tests.cli.shapes import checked
 
@@ -181,3 +183,29 @@ def test_a_job_with_an_error_can_be_switched_and_says_so(cli: CommandLine) -> No
     assert "error[JK402]" in ended.out
     answer = checked(cli("enable", "mail", "--json")).data
     assert (answer.enabled, answer.scheduled, answer.next_run_at) == (True, False, None)
+
+
+def test_schedulers_elsewhere_are_named(sound_shop: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those of other hosts, and other checkouts on this one, if they live and have the job."""
+    deployment = Deployment.of(sound_shop, monkeypatch)
+    here = ProcessIdentity.current()
+    deployment.replica("host-b", pid=1)
+    deployment.replica("host-c", pid=2, without=("close_month",))
+    deployment.replica("host-d", pid=3, heard=DAY)
+    deployment.replica("here", owner=here, details={"root": str(sound_shop.root)})
+    deployment.replica("worker", pid=4, kind="worker")
+    deployment.replica("beside", pid=5, owner=here, details={"root": "/srv/other"})
+    ended = sound_shop("disable", "close_month")
+    [told] = [line for line in " ".join(ended.out.split()).split("  ") if "will not see it" in line]
+    names = f"host-b (pid 1), beside (pid {here.pid})"
+    assert f"{names} will not see it: this is about this checkout only; `jobkit pause close_month`" in told
+    answer = checked(sound_shop("disable", "close_month", "--json")).data
+    assert answer.elsewhere == ["host-b (pid 1)", f"beside (pid {here.pid})"]
+    assert checked(sound_shop("enable", "close_month", "--json")).data.elsewhere == []
+
+
+def test_a_store_that_is_broken_keeps_nobody_from_disabling(sound_shop: CommandLine) -> None:
+    """Nobody can be named then."""
+    (sound_shop.root / ".jobkit/jobkit.db").write_bytes(b"nothing" * 1000)
+    answer = checked(sound_shop("disable", "close_month", "--json")).data
+    assert (answer.enabled, answer.elsewhere) == (False, [])
