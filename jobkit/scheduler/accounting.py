@@ -10,6 +10,7 @@ from jobkit.logs import get_logger
 from jobkit.records import format_instant
 from jobkit.scheduler.claims import claim_of
 from jobkit.scheduler.policies import second_of
+from jobkit.scheduler.ticks import Ticks
 from jobkit.scheduler.timetable import AFTER_FAILURE, Timed, Timetable, failed
 from jobkit.statuses import RunStatus, Trigger
 from jobkit.stores.replicas import Event
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from jobkit.job import JobSpec
     from jobkit.records import RunRecord
     from jobkit.scheduler.post import Post
-    from jobkit.scheduler.ticks import PullBack, Step, Ticks
+    from jobkit.scheduler.ticks import PullBack, Step
     from jobkit.stores.ledger import Claim, Claimed, JobKey, JobState
 
 #: Seconds until a job that waits for a run to end is looked at again, wherever that run is.
@@ -201,7 +202,9 @@ class Accounting:
 def _of_run_or_span(step: Step) -> Ticks:
     """The ticks that have no run: those of the span, or those that the run would have covered."""
     if step.run is not None:
-        return step.run.covers
+        tick, covers = step.run.tick, step.run.covers
+        apart = step.passed is None or step.passed.ticks.last < covers.first
+        return covers if apart else Ticks(tick, tick, 1)
     assert step.span is not None, "a step has a run or a span"
     return step.span.ticks
 

@@ -90,7 +90,8 @@ class Claim:
 
     *passed* are ticks passed over before the one that this is about. Then either *run*, of that *tick*, or
     *span*. *overlap* is the job's rule, judged in the step itself: a run that may not be becomes a span
-    (reason ``overlap``) of the ticks that it would have covered. *in_turn* is a run of a job whose missed
+    (reason ``overlap``) of the ticks that it would have covered, or of its own where *passed* are among
+    them. *in_turn* is a run of a job whose missed
     ticks are made up one at a time. ValueError for what is no such step.
     """
 

@@ -292,8 +292,13 @@ def _same_tick(held: Held, step: _Step) -> bool:
 
 
 def overlapped(step: _Step, number: int) -> Span:
-    """The span of the ticks that a run would have covered, which another run is in the way of."""
+    """The span of the ticks that a run would have covered, which another run is in the way of.
+
+    Ticks that are passed over have theirs; then there is the run's own left.
+    """
     covers = None if step.record is None else step.record.covers
+    if covers is not None and step.passed is not None and covers.first <= step.passed.last:
+        covers = None
     first, last, count = (
         (_tick(step),) * 2 + (1,) if covers is None else (covers.first, covers.last, covers.count)
     )

@@ -81,6 +81,7 @@ _MEMORY_CONTROLS = {
             "test_a_claim_is_one_step",
             "test_the_span_covers_what_the_run_would_have",
             "test_what_is_passed_over_gets_its_span",
+            "test_what_is_passed_over_is_in_one_span",
         },
     ),
     "overlap is judged outside of the lock": (

@@ -39,6 +39,7 @@ _OF_TICK: Final = "SELECT 1 FROM runs WHERE job = ? AND home = ? AND tick = ?"
 
 _SAME: Final = f"SELECT {RUN}, home, tick FROM runs WHERE id = ?"
 _NUMBER, _JOB = 0, 2  # where they stand in RUN
+_LAST = 5  # and in spans.NEW
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,6 +224,11 @@ def _move(connection: sqlite3.Connection, step: Step, state: Row, span: int | No
 
 
 def overlapped(step: Step, run: Row, number: int) -> Row:
-    """The span of the ticks that *run* would have covered, which run *number* is in the way of."""
+    """The span of the ticks that *run* would have covered, which run *number* is in the way of.
+
+    Ticks that are passed over have theirs; then there is the run's own left.
+    """
     covers: list[Any] = [run[_TICK], run[_TICK], 1] if run[_COVERS] is None else json.loads(run[_COVERS])
+    if step.passed is not None and covers[0] <= step.passed[_LAST]:
+        covers = [run[_TICK], run[_TICK], 1]
     return step.job, step.node, "overlap", f"run {number}", *covers

@@ -104,6 +104,16 @@ class OverlapCases(Cases):
         kept = [record.span for record in (await ready.spans(SpanQuery())).spans]
         assert kept == [Span("job", "", "overlap", "run 1", _at(6), _at(9), 4), passed]
 
+    async def test_what_is_passed_over_is_in_one_span(self, ready: Store) -> None:
+        """Though the run would have stood for it, too."""
+        await _tick(ready, 1, "skip")
+        run = tick_run(_at(9), covers=TickSpan(_at(2), _at(9), 8))
+        passed = span_of(_at(2), _at(8))
+        claim = run_claim(_at(9), expected=_at(1), run=run, passed=passed, overlap="skip")
+        assert (await claimed(ready, claim)).kind == "span"
+        kept = [record.span for record in (await ready.spans(SpanQuery())).spans]
+        assert kept == [Span("job", "", "overlap", "run 1", _at(9), _at(9), 1), passed]
+
     async def test_what_has_ended_is_in_nobodys_way(self, ready: Store) -> None:
         """Finished, lost, cancelled: the next tick has its run."""
         for second, end in enumerate(("finish", "settle", "cancel"), start=1):
