@@ -96,11 +96,10 @@ class Queue:
         Where *not_before* is not known it is found out. Raises nothing of an engine: what it does not carry
         is found in the store.
         """
-        if not self._stopped:
-            if not_before is not None and not_before > self._post.time.now():
-                self.wake()
-            else:
-                await self._hand_over(record, spec, sure=False)
+        if not_before is not None and not_before > self._post.time.now():
+            self.wake()
+        elif not self._stopped and record.id not in self._hands:  # it may have been found in the store
+            await self._hand_over(record, spec, sure=False)
 
     def wake(self) -> None:
         """Look at the store again: something may have changed. On the event loop only."""
