@@ -38,10 +38,12 @@ VERBS = {
         "list": "The jobs, one line each",
         "show": "Everything about one job",
         "next": "When jobs are due, or a schedule fires",
+        "timeline": "What ran and what is due, as bars",
         "check": "Collect and validate everything; the gate for CI",
     },
     "Run": {
         "run": "Run jobs here and now",
+        "retry": "Do once more what a run did",
         "cancel": "Have a run end, wherever it goes on",
     },
     "Look back": {

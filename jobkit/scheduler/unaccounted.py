@@ -51,8 +51,8 @@ def _in_past(question: Question, evidence: Evidence) -> Answer:
     if then is None and question.standing is not None and not question.standing.fires:
         since = [state.since for state in evidence.states if state.hash == UNSCHEDULED and state.since]
         if not since or question.second >= min(since):
-            lead = f"since {when(min(since), question.zone)} it is not scheduled: " if since else ""
-            return _answer(question, _code_of_standing(question), f"{lead}{question.standing.why}")
+            text = _not_scheduled(question, f" since {when(min(since), question.zone)}" if since else "")
+            return _answer(question, _code_of_standing(question), text)
     if not certain or (evidence.registered is not None and question.second <= evidence.registered):
         return _registered_anew(question, evidence)
     mark = evidence.mark
@@ -118,6 +118,13 @@ def _code_of_standing(question: Question) -> str:
     return _CODES.get(question.standing.cause, "not_scheduled")
 
 
+def _not_scheduled(question: Question, since: str = "") -> str:
+    """``it is not scheduled: disabled (…)``; a job without a schedule says only that."""
+    standing = question.standing
+    assert standing is not None
+    return standing.why if standing.cause == "no schedule" else f"it is not scheduled{since}: {standing.why}"
+
+
 def _code_of(enabled: object, schedule: str, why: str) -> str:
     """The word for why a job was not scheduled, from what was written down then."""
     for beginning, code in _SENTENCES:
@@ -131,8 +138,11 @@ def _code_of(enabled: object, schedule: str, why: str) -> str:
 def _before_all(question: Question, evidence: Evidence) -> Answer:
     standing, known = question.standing, evidence.known_since
     if standing is not None and not standing.fires:
-        return _answer(question, _code_of_standing(question), standing.why)
+        return _answer(question, _code_of_standing(question), _not_scheduled(question))
     if known is None:
+        times = None if question.spec is None else question.spec.times
+        if times is not None and not fires(times, question):
+            return no_tick(question, times, "it does not fire then")
         gap = gap_at(evidence.stays, question.second)
         if gap is not None:
             return _answer(question, "no_scheduler", gap_text(gap, question.zone))

@@ -553,7 +553,48 @@ class Why(Shape):
     minute: Minute | None
 
 
+class TimelineRun(Shape):
+    number: int
+    status: Status
+    trigger: Trigger
+    scheduled_at: Instant | None
+    queued_at: Instant | None
+    started_at: Instant | None
+    finished_at: Instant | None
+
+
+class TimelineSpan(Shape):
+    reason: str
+    cause: str | None
+    first: Instant
+    last: Instant
+    count: int
+
+
+class ComingTick(Shape):
+    at: Instant
+    paused: bool
+
+
+class TimelineRow(Shape):
+    job: str
+    runs: list[TimelineRun]
+    spans: list[TimelineSpan]
+    coming: list[ComingTick]
+    coming_count: int
+
+
+class Timeline(Shape):
+    since: Instant
+    until: Instant
+    now: Instant
+    rows: list[TimelineRow]
+    idle: int
+    complete_since: Instant | None
+
+
 _DATA: dict[str, Any] = {
+    "timeline": Timeline | None,
     "why": Why | None,
     "plugins": list[Plugin],
     "hooks": list[Hook],
@@ -580,6 +621,7 @@ _DATA: dict[str, Any] = {
     "config.schema": dict[str, Any] | None,
     "enable": Switched | None,
     "disable": Switched | None,
+    "retry": list[Run],
     "run": list[Run],
     "history": list[Run],
     "logs": Logs | None,
