@@ -55,7 +55,8 @@ _DIGITS = 18
 def dead_letters(session: Session, ids: tuple[str, ...], **given: Any) -> None:
     """Show results that a sink would not take, oldest first; with --replay or --drop, end that.
 
-    What is replayed waits again, as if its run had just ended, for the next `jobkit run`.
+    What is replayed waits again, as if its run had just ended, for a scheduler or the next
+    `jobkit run`.
     """
     _refuse_nonsense(ids, given)
     numbers = [_number(text) for text in ids]
@@ -200,7 +201,9 @@ def _settle(session: Session, config: Config, ids: Sequence[int], given: dict[st
     if not replay:
         words = f"{count(number, 'dead letter')} deleted"
     elif number:
-        words += ": the next `jobkit run` delivers " + ("it" if number == 1 else "them")
+        words += ": a scheduler (jobkit start) or the next `jobkit run` delivers " + (
+            "it" if number == 1 else "them"
+        )
     session.output.lines([words])
 
 

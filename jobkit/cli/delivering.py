@@ -1,4 +1,4 @@
-"""What sinks get of the runs of ``jobkit run``: one attempt, and the rest is left to the next one."""
+"""What sinks get of the runs of ``jobkit run``: one attempt, and the rest is left to others."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ class FinalDelivery:
 
     async def _explain(self) -> None:
         await anyio.sleep(PATIENCE)
-        self._tell("delivering results to sinks; Ctrl-C leaves the rest to the next `jobkit run`")
+        self._tell("delivering to sinks; Ctrl-C leaves the rest to a scheduler, or the next `jobkit run`")
 
     async def _left(self) -> DeliveryReport:
         """What waits, although nobody has tried."""
@@ -121,7 +121,8 @@ class FinalDelivery:
     def _told(self, name: str) -> bool:
         # In a signal's handler: `threading` takes locks for a thread, which the interrupted code may hold.
         _thread.start_new_thread(self._end_unless_heard, ())
-        return self._tell(f"{name}: what is not delivered yet is left to the next `jobkit run`")
+        rest = "what is not delivered yet is left to a scheduler or the next `jobkit run`"
+        return self._tell(f"{name}: {rest}")
 
     def _tell(self, line: str) -> bool:
         return self._say is None or self._say(line)

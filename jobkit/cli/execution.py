@@ -21,7 +21,8 @@ from jobkit.runner.outcome import Stop
 from jobkit.runner.runner import Runner
 from jobkit.runner.settling import settle_dead
 from jobkit.runner.steady_loop import SteadyLoop
-from jobkit.statuses import Reason, Trigger
+from jobkit.scheduler.cancelling import CancelWatch, watched
+from jobkit.statuses import Reason
 
 if TYPE_CHECKING:
     from jobkit.cli.delivering import FinalDelivery
@@ -115,7 +116,7 @@ class _Execution:
         with self._interruption.watched(scope.cancel, self._told, self._end):
             async with runner:
                 with scope:
-                    await self._run_all(runner)
+                    await watched(CancelWatch(store, runner), partial(self._run_all, runner))
 
     async def _run_all(self, runner: Runner) -> None:
         places = anyio.Semaphore(self._manner.at_once)
@@ -133,10 +134,11 @@ class _Execution:
             record = await runner.run(
                 order.spec,
                 order.parameters,
-                trigger=Trigger.MANUAL,
+                trigger=order.trigger,
                 actor=manner.actor,
                 enforce=manner.enforce,
                 timeout=manner.timeout,
+                retry_of=order.retry_of,
             )
             self._reporter.keep(record)
             self._answered += 1

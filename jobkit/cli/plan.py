@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from jobkit.exceptions import JobkitError
 from jobkit.records import RunRecord
+from jobkit.statuses import Trigger
 
 if TYPE_CHECKING:
     from jobkit.job import JobSpec
@@ -20,6 +21,9 @@ class Order:
 
     spec: JobSpec
     parameters: Mapping[str, Any]
+    trigger: Trigger = Trigger.MANUAL
+    #: The run that it repeats.
+    retry_of: RunRecord | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -30,7 +30,7 @@ PLAIN_INTERVAL = 10.0
 _TICK = timedelta(seconds=0.5)
 _LONGEST = 200
 # Events of the runner that have a form of their own here.
-_SHOWN_OTHERWISE = {"run.started", "run.progress", "run.retrying", "run.finished"}
+_SHOWN_OTHERWISE = {"run.started", "run.progress", "run.retrying", "run.finished", "run.waiting"}
 
 
 @dataclass(slots=True)
@@ -138,6 +138,12 @@ class Reporter:
             self._output.report(error)
 
     # -- told by the runner -----------------------------------------------------------------------
+
+    def run_waiting(self, job: JobSpec, run: RunRecord | None, what: str) -> None:
+        if self._shows_lines:
+            name = job.name if run is None else f"run #{run.number} {job.name}"
+            with self._live.paused():
+                self._aside(0, lambda terminal: [terminal.style(f"{name}: waiting for {what}", "warning")])
 
     def run_started(self, run: RunRecord, job: JobSpec) -> None:
         parent = self._running.get(run.parent) if run.parent is not None else None

@@ -33,9 +33,16 @@ async def admit(hooks: Hooks | None, request: Request) -> None:
     """Raise RunRefused if a plugin is against a run that somebody waits for."""
     if hooks is None or not hooks.implemented("run_admit"):
         return
+    objection = await admission(hooks, run_request(request))
+    if objection is not None:
+        raise refusal(request, objection)
+
+
+def run_request(request: Request) -> RunRequest:
+    """*request* as plugins are asked about it."""
     from jobkit.plugins.values import RunRequest
 
-    asked = RunRequest(
+    return RunRequest(
         spec=request.spec,
         trigger=request.trigger,
         actor=request.actor,
@@ -43,12 +50,10 @@ async def admit(hooks: Hooks | None, request: Request) -> None:
         parameters=MappingProxyType(dict(request.parameters)),
         parent=request.parent,
     )
-    objection = await admission(hooks, asked)
-    if objection is not None:
-        raise _refusal(request, objection)
 
 
-def _refusal(request: Request, objection: Provided[Skip | Defer]) -> RunRefused:
+def refusal(request: Request, objection: Provided[Skip | Defer]) -> RunRefused:
+    """The error for *objection*, of a plugin."""
     from jobkit.plugins.values import Defer
 
     plugin, answer, job = safe_text(objection.plugin, 200), objection.value, request.spec.name

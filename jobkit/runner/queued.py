@@ -13,6 +13,7 @@ from jobkit.runner.requests import request_for
 
 if TYPE_CHECKING:
     from jobkit.job import JobSpec
+    from jobkit.parameters import Parameter
     from jobkit.records import RunRecord
     from jobkit.runner.environment import Environment
 
@@ -60,7 +61,7 @@ def given(spec: JobSpec, kept: Mapping[str, Any]) -> dict[str, Any]:
     laid_over, unknown = {}, []
     for name, value in kept.items():
         parameter = declared.get(name)
-        if is_reference(value) and (parameter.secret if parameter is not None else looks_secret(name)):
+        if _is_secret(name, value, parameter):
             if name not in own and (parameter is None or parameter.required):
                 unknown.append(name)
         elif not _masked(value):
@@ -77,6 +78,15 @@ def given(spec: JobSpec, kept: Mapping[str, Any]) -> dict[str, Any]:
             f'[jobs.{spec.name}] parameters = {{ {unknown[0]} = "${{NAME}}" }}',
         )
     return laid_over
+
+
+def is_lost(name: str, value: Any, parameter: Parameter | None) -> bool:
+    """Whether *value*, as history has it of *parameter*, stands for something that is not kept there."""
+    return _is_secret(name, value, parameter) or _masked(value)
+
+
+def _is_secret(name: str, value: Any, parameter: Parameter | None) -> bool:
+    return is_reference(value) and (looks_secret(name) if parameter is None else parameter.secret)
 
 
 def _masked(value: Any) -> bool:

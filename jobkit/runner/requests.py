@@ -44,18 +44,13 @@ def request_for(
     not fit.
     """
     if spec.error is not None and not _mended(environment, spec):
-        raise RunError(
-            f"job {spec.name} cannot run: {spec.error.message}",
-            path=spec.error.path or spec.path,
-            line=spec.error.line if spec.error.path is not None else spec.line,
-            help=spec.error.help,
-        )
+        raise refused_job(spec)
     if environment.site.inspects:
         # Whoever looks at an exception needs it in this process, once, and all the time in the world.
         spec, timeout = _for_inspection(spec), None
     if executor_of(spec) == "thread":
         environment.site.threads.check_room()
-    values = _values(spec, parameters)
+    values = values_of(spec, parameters)
     return Request(
         id=run_id or new_run_id(environment.site.clock.now()),
         spec=spec,
@@ -89,7 +84,20 @@ def _mended(environment: Environment, spec: JobSpec) -> bool:
     return True
 
 
-def _values(spec: JobSpec, given: Mapping[str, Any] | None) -> Mapping[str, Any]:
+def refused_job(spec: JobSpec) -> RunError:
+    """The error of a run of *spec*, which is listed with an error."""
+    error = spec.error
+    assert error is not None
+    return RunError(
+        f"job {spec.name} cannot run: {error.message}",
+        path=error.path or spec.path,
+        line=error.line if error.path is not None else spec.line,
+        help=error.help,
+    )
+
+
+def values_of(spec: JobSpec, given: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    """The parameters of a run of *spec*: *given* ones over those of the configuration, over defaults."""
     schema = spec.signature.parameters
     if not (schema.parameters or schema.accepts_any or given or spec.parameters):
         return {}

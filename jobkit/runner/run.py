@@ -23,7 +23,7 @@ from jobkit.runner.outcome import Stop, Verdict, not_executed
 from jobkit.runner.patience import Patience
 from jobkit.runner.starting import Starter
 from jobkit.runner.telling import told
-from jobkit.runner.turns import ask_to_stop, waits_for
+from jobkit.runner.turns import make_way, waits_for
 from jobkit.statuses import Reason, RunStatus
 from jobkit.stores.base import Lease, Outcome
 
@@ -122,7 +122,7 @@ class Run:
 
     async def _begun_and_ended(self) -> RunRecord:
         if not self._lease.attempt:
-            await ask_to_stop(self._environment, self._record.id)
+            await make_way(self._environment, self._record)
             lease = await self._turn()
             if lease is None:
                 return await self._unbegun()

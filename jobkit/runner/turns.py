@@ -13,12 +13,12 @@ from jobkit.exceptions import StoreError
 from jobkit.runner.outcome import Stop
 from jobkit.runner.settling import Settlement
 from jobkit.statuses import Reason, RunStatus
-from jobkit.stores.values import cancelled_message
 from jobkit.stores.waking import POLL
 
 if TYPE_CHECKING:
     from jobkit.clock import Clock
     from jobkit.job import JobSpec
+    from jobkit.records import RunRecord
     from jobkit.runner.environment import Environment
     from jobkit.stores.base import OpenLease, Store
 
@@ -88,17 +88,18 @@ class Turns:
                 self.changed()
 
 
-async def ask_to_stop(environment: Environment, run_id: str) -> None:
-    """Stop the runs of this process that were asked to end, for run *run_id* of their job."""
-    others = [other for other in environment.going_on if other != run_id]
+async def make_way(environment: Environment, record: RunRecord) -> None:
+    """Stop the runs of this process that were asked to end for *record*, a run of their job."""
+    others = [other for other in environment.going_on if other != record.id]
     try:
         requests = await environment.store.cancel_requests(others) if others else {}
     except StoreError:
         return  # they are asked again by whoever looks after such requests
     for other, request in requests.items():
         run = environment.going_on.get(other)
-        if run is not None and request.reason == Reason.OVERLAP:
-            run.stop(Stop(RunStatus.CANCELLED, cancelled_message(request.by, None), Reason.OVERLAP))
+        if run is not None and request.by == f"run {record.number}":
+            said = f"{request.by} of the same job took its place"
+            run.stop(Stop(RunStatus.CANCELLED, said, Reason.SUPERSEDED))
 
 
 async def waits_for(environment: Environment, spec: JobSpec, limits: tuple[str, ...], run_id: str) -> str:

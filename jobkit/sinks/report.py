@@ -35,7 +35,7 @@ class DeliveryReport:
             return "the last attempt failed, and nothing waits any more"
         if sink in self.elsewhere:
             return f"{_runs(waiting)} to be delivered by another process"
-        return f"{_runs(waiting)} to be delivered by the next `jobkit run`"
+        return f"{_runs(waiting)} to be delivered by a scheduler (jobkit start) or the next `jobkit run`"
 
 
 def _runs(count: int) -> str:

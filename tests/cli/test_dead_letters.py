@@ -161,7 +161,7 @@ def test_what_is_replayed_waits_again(undelivered: CommandLine) -> None:
     first, second, third = ids(undelivered)
     ended = undelivered("db", "dead-letters", "--replay", str(first), str(third))
     assert (ended.code, ended.out) == (
-        0, "2 results wait again: the next `jobkit run` delivers them\n",
+        0, "2 results wait again: a scheduler (jobkit start) or the next `jobkit run` delivers them\n",
     )  # fmt: skip
     assert ids(undelivered) == [second]
     sinks = {sink.name: sink for sink in checked(undelivered("db", "status", "--json")).data.sinks}

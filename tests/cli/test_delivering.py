@@ -119,7 +119,7 @@ def test_what_cannot_be_delivered_is_left_and_said(project: CommandLine) -> None
     down = project.file("hooks/down", "")
     ended = project("run", "good", fixed=False)
     assert ended.code == 0
-    assert "sink webhook: 1 finished run to be delivered by the next `jobkit run`" in ended.err
+    assert "sink webhook: 1 finished run to be delivered by a scheduler (jobkit start) or" in ended.err
     assert "no route" in ended.err
     assert (got(project), got(project, "here")) == ([], ["1"])
     down.unlink()
@@ -169,12 +169,12 @@ def test_ctrl_c_leaves_what_is_not_delivered(project: CommandLine) -> None:
     """It is no interruption of the runs: they have ended, and the exit code says how."""
     project.file("hooks/slow.py", SLOW)
     with going(project, "run", "good") as program:
-        program.wait_for("delivering results to sinks")
+        program.wait_for("delivering to sinks")
         assert (project.root / "hooks" / "begun").exists()
         program.process.send_signal(signal.SIGINT)
         ended = program.end()
     assert ended.code == 0, ended.err
-    assert "sink slow: 1 finished run to be delivered by the next `jobkit run`" in ended.err
+    assert "sink slow: 1 finished run to be delivered by a scheduler (jobkit start) or" in ended.err
     assert "sink webhook" not in ended.err
     assert got(project) == ["1 good succeeded"]
 
@@ -192,7 +192,7 @@ def test_after_ctrl_c_in_a_run_nobody_waits_for_sinks(project: CommandLine) -> N
         ended = program.end()
     assert ended.code == 2
     assert "delivering" not in ended.err
-    assert "sink slow: 1 finished run to be delivered by the next `jobkit run`" in ended.err
+    assert "sink slow: 1 finished run to be delivered by a scheduler (jobkit start) or" in ended.err
     assert "sink webhook: 1 finished run" in ended.err
     assert got(project) == []
 

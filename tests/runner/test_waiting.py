@@ -243,8 +243,8 @@ async def test_the_running_one_gives_way(make: Any, store: Store) -> None:
         assert cleaned == [1]
         stage.go_on.set()
     first, second = await store.run(1), await store.run(2)
-    assert (first.status, first.reason) == (RunStatus.CANCELLED, Reason.OVERLAP)
-    assert first.message == "cancelled by run 2"
+    assert (first.status, first.reason) == (RunStatus.CANCELLED, Reason.SUPERSEDED)
+    assert first.message == "run 2 of the same job took its place"
     assert second.status is RunStatus.SUCCEEDED
 
 

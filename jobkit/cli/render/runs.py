@@ -42,6 +42,13 @@ def planned_line(run: RunRecord, terminal: Terminal) -> str:
     return "  ".join([*shown, *(["enforce"] if run.enforce else [])])
 
 
+def queued_line(run: RunRecord, who: str, terminal: Terminal) -> str:
+    """``queued  #1424 cleanup  days=30  for scheduler on host-a (pid 4711)``."""
+    status = terminal.style(short_status(run.status), status_style(run.status))
+    parts = [f"{status}  #{run.number} {run.job}", *_parameters(run.parameters)]
+    return "  ".join([*parts, *([f"for {who}"] if who else [])])
+
+
 def result_line(run: RunRecord, terminal: Terminal) -> list[str]:
     """``ok  #1424 cleanup  11.2s  processed=63987 errors=0``, and the message below it."""
     parts = [f"{terminal.style(short_status(run.status), status_style(run.status))}  #{run.number} {run.job}"]

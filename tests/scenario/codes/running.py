@@ -492,6 +492,10 @@ ELSEWHERE: dict[str, str] = {
     "JK408": "tests/services/test_host.py::test_a_ping_that_fails_says_why",
     "JK410": "tests/services/test_host.py::test_a_service_that_ends_by_itself_is_reported_and_opened_anew",
     "JK534": "tests/runner/test_queued.py::test_jk534_a_secret_that_is_not_known_here_fails_the_run",
+    "JK535": "tests/cli/test_queueing.py::test_jk535_a_secret_is_not_queued",
+    "JK536": "tests/cli/test_retry.py::test_jk536_a_secret_that_was_not_kept",
+    "JK537": "tests/cli/test_retry.py::test_jk537_a_run_that_goes_on_is_not_repeated",
+    "JK538": "tests/cli/test_queueing.py::test_jk538_a_store_in_memory_keeps_no_queued_run",
     "JK533": "tests/stores/test_refusals.py::test_a_run_that_is_in_the_way",
     "JK520": "tests/runner/test_codes.py::test_jk520_a_result_that_is_too_little_fails",
 }
