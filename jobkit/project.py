@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import cached_property
+from importlib import import_module
 from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from jobkit.plugins.registry import PluginRegistry
     from jobkit.plugins.sources import PluginChoice
     from jobkit.project_plugins import Equipment
+    from jobkit.records import RunRecord
     from jobkit.schedules.base import Kinds
     from jobkit.services.graph import Provider, ServiceGraph
     from jobkit.sinks.base import Sink
@@ -286,6 +288,26 @@ class Project:
         from jobkit.stores.opening import store_of
 
         return store_of(config, read_only=read_only)
+
+    def enqueue(
+        self,
+        name: str,
+        parameters: Mapping[str, Any] | None = None,
+        *,
+        actor: str | None = None,
+        enforce: bool | None = None,
+    ) -> RunRecord:
+        """Queue a run of the job *name* for a scheduler or a worker; its record as it is queued, durable.
+
+        From any thread, inside a running event loop too, which it holds up for some milliseconds.
+        *parameters* lie over those of the configuration. Raises, and queues nothing: UsageError for a job
+        that there is not, ParameterError for parameters that do not fit, and for a secret one, since none is
+        stored; RunError for a job with an error; RunRefused if overlap or a plugin is against it, or the
+        store is in memory; StoreError.
+        """
+        # The runner lies above the project: only who calls this needs it.
+        enqueue: Callable[..., RunRecord] = import_module("jobkit.runner.enqueueing").enqueue
+        return enqueue(self, name, parameters, actor=actor, enforce=enforce)
 
     # -- putting the layers together --------------------------------------------------------------------
 
