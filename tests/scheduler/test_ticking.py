@@ -196,10 +196,8 @@ def test_three_replicas_share_the_ticks(world: MakeWorld) -> None:
         for spec in specs:
             assert await here.ran(spec.name) == expected
             assert await here.spans(spec.name) == []
-        submitted = [[record.id for _, record in replica.submitted] for replica in replicas]
-        assert sorted(sum(submitted, [])) == sorted(
-            [run.id for spec in specs for run in await here.runs(spec.name)]
-        )
+        submitted = [record.id for replica in replicas for _, record in replica.submitted]
+        assert sorted(submitted) == sorted([run.id for spec in specs for run in await here.runs(spec.name)])
 
     world().run(main)
 
