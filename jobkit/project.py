@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import cached_property
 from importlib import import_module
@@ -18,16 +18,19 @@ from jobkit.project_checks import (
     with_parameters_checked,
     with_services_checked,
 )
+from jobkit.project_jobs import JobsOf
 
 if TYPE_CHECKING:
     from jobkit.collection import Collected
     from jobkit.collection.finder import ExtensionFinder
+    from jobkit.config import Config
     from jobkit.job import JobSpec
     from jobkit.plugins.facade import Hooks
     from jobkit.plugins.provided import Provided
     from jobkit.plugins.registry import PluginRegistry
     from jobkit.plugins.sources import PluginChoice
     from jobkit.project_plugins import Equipment
+    from jobkit.project_reload import Fresh
     from jobkit.records import RunRecord
     from jobkit.schedules.base import Kinds
     from jobkit.services.graph import Provider, ServiceGraph
@@ -77,12 +80,18 @@ class Project:
         self.proposed: dict[str, JobSpec] = {}
         self._noticed = equipment.warnings
         self._finder: ExtensionFinder | None = finder
-        self._remember = remember
+        #: Whether anything may be written below the root.
+        self.remembers = remember
         self._given: Given = dict(services or {})
         #: The kinds of schedules, None for jobkit's own.
         self._kinds: Kinds | None = kinds_of(config, self.plugins)
-        self._collected: list[JobkitError] = []
-        self._configured: dict[str, JobSpec] = {}
+        #: What was found when everything was last collected, and configuration of jobs that there are not.
+        self.collected: Collected | None = None
+        self.noticed_names: list[JobkitError] = []
+        #: The values of the command line, by dotted key.
+        self.options: Mapping[str, Any] = {}
+        #: The jobs with their configuration, before it was looked whether they get their services.
+        self.configured: dict[str, JobSpec] = {}
         self._jobs: dict[str, JobSpec] = {}
         self.services: tuple[Provider, ...] = providers_of(config, self.plugins)
         self.graph = self._graph_with(self._given)
@@ -93,7 +102,7 @@ class Project:
 
         After ``load(only=...)`` further jobs are imported when they are asked for.
         """
-        return _Jobs(self)
+        return JobsOf(self)
 
     @cached_property
     def sinks(self) -> tuple[Provided[Sink], ...]:
@@ -187,6 +196,7 @@ class Project:
             found = equip(config, finder, choice=plugins, arguments=arguments, remember=remember)
             try:
                 project = cls(found, finder, services=services, remember=remember)
+                project.options = dict(options or {})
             except BaseException:
                 clean_up(found.config, found.registry)
                 raise
@@ -207,7 +217,7 @@ class Project:
                 kinds=self._kinds,
                 plugins=self.plugins.fingerprint,
                 registry=self.plugins,
-                remember=self._remember,
+                remember=self.remembers,
             )
             if single is None:
                 self.collect_all()
@@ -226,7 +236,7 @@ class Project:
                     kinds=self._kinds,
                     plugins=self.plugins.fingerprint,
                     registry=self.plugins,
-                    remember=self._remember,
+                    remember=self.remembers,
                 )
             )
 
@@ -238,14 +248,14 @@ class Project:
         """
         self._given = {**self._given, **services}
         self.graph = self._graph_with(self._given)
-        self._jobs |= self._checked(self._configured, self.graph)
+        self._jobs |= self._checked(self.configured, self.graph)
         self._gather_warnings()
 
     def jobs_with(self, services: Given) -> Mapping[str, JobSpec]:
         """Every job by name, as it is for somebody who brings *services*; the project stays as it is."""
         self.collect_all()
         graph = self._graph_with({**self._given, **services})
-        return MappingProxyType({**self._jobs, **self._checked(self._configured, graph)})
+        return MappingProxyType({**self._jobs, **self._checked(self.configured, graph)})
 
     def close(self) -> None:
         """Call what plugins wanted called, and forget the job modules: another project can be loaded.
@@ -309,6 +319,33 @@ class Project:
         enqueue: Callable[..., RunRecord] = import_module("jobkit.runner.enqueueing").enqueue
         return enqueue(self, name, parameters, actor=actor, enforce=enforce)
 
+    # -- taking up what has changed (project_reload) ----------------------------------------------------
+
+    @property
+    def finder(self) -> ExtensionFinder:
+        """What finds the modules of this project. RuntimeError once it is closed."""
+        if self._finder is None:
+            raise RuntimeError(f"the project in {self.root} is closed")
+        return self._finder
+
+    def laid_over(self, spec: JobSpec, config: Config) -> tuple[JobSpec, JobSpec]:
+        """*spec* as :attr:`configured` has it with *config*, and as :attr:`jobs` does."""
+        from jobkit.config.apply import apply
+
+        merged = apply(spec, config, self._kinds)
+        return merged, self._checked({spec.name: merged}, self.graph)[spec.name]
+
+    def take_anew(self, fresh: Fresh, collected: Collected) -> None:
+        """Be what *fresh* says from now on."""
+        from jobkit.project_plugins import learn_secrets
+
+        self.config = fresh.config
+        learn_secrets(self.plugins, fresh.config)
+        self.proposed, self.configured, self._jobs = fresh.proposed, fresh.configured, fresh.checked
+        self.errors[:], self.collected = collected.errors, collected
+        self.noticed_names = fresh.noticed
+        self._gather_warnings()
+
     # -- putting the layers together --------------------------------------------------------------------
 
     def _graph_with(self, given: Given) -> ServiceGraph:
@@ -322,17 +359,17 @@ class Project:
 
         fresh = {name: apply(spec, self.config, self._kinds) for name, spec in collected.jobs.items()}
         self.proposed |= collected.jobs
-        self._configured |= fresh
+        self.configured |= fresh
         self._jobs = dict(sorted({**self._jobs, **self._checked(fresh, self.graph)}.items()))
         self.complete = collected.complete
         self.errors[:] = collected.errors
-        self._collected = [*collected.warnings]
+        self.collected = collected
         if self.complete:
             from jobkit.project_plugins import absent_plugins
 
             unknown = unknown_names(self.config, self._jobs, collected.gone)
             absent = absent_plugins(self.plugins)
-            self._collected += settle_names(unknown, self.errors, absent, self.root)
+            self.noticed_names = [*settle_names(unknown, self.errors, absent, self.root)]
         self._gather_warnings()
 
     @staticmethod
@@ -350,28 +387,6 @@ class Project:
             *self.plugins.warnings,
             *self._noticed,
             *faults,
-            *self._collected,
+            *(self.collected.warnings if self.collected is not None else ()),
+            *self.noticed_names,
         ]
-
-
-class _Jobs(Mapping[str, "JobSpec"]):
-    """The jobs of a project; one that was not imported yet is, when it is asked for."""
-
-    __slots__ = ("_project",)
-
-    def __init__(self, project: Project) -> None:
-        self._project = project
-
-    def __getitem__(self, name: str) -> JobSpec:
-        spec = self._project.find(name)
-        if spec is None:
-            raise KeyError(name)
-        return spec
-
-    def __iter__(self) -> Iterator[str]:
-        self._project.collect_all()
-        return iter(self._project._jobs)
-
-    def __len__(self) -> int:
-        self._project.collect_all()
-        return len(self._project._jobs)

@@ -70,7 +70,7 @@ def equip(
         load_plugins(
             registry, config, choice, builtins=builtin_plugins(), import_file=files.load, remember=remember
         )
-    _learn(registry, config)
+    learn_secrets(registry, config)
     parsers = Parsers()
     registry.hooks.addoption(parsers.of)
     accepted = accept_plugins(
@@ -80,7 +80,7 @@ def equip(
         arguments,
         installed=lambda: [plugin.name for plugin in installed_plugins(config.root, remember=False).plugins],
     )
-    _learn(registry, accepted)  # before any hook can tell what it was configured with
+    learn_secrets(registry, accepted)  # before any hook can tell what it was configured with
     info = registry.info("sqlite")
     if info is not None and info.status == "active" and config.table_setting("plugins", "sqlite") is not None:
         from jobkit.sqlite.other_store import check_other_store
@@ -95,7 +95,7 @@ def equip(
     return Equipment(accepted, registry, tuple(files.warnings))
 
 
-def _learn(registry: PluginRegistry, config: Config) -> None:
+def learn_secrets(registry: PluginRegistry, config: Config) -> None:
     """Mask what is secret in *config* wherever this process writes."""
     learn(registry, config.secrets)
     registry.redactor = Redactor(config.secrets)
@@ -130,7 +130,7 @@ def _owner(callback: object, registry: PluginRegistry) -> str:
     return str(module)
 
 
-__all__ = ["Equipment", "absent_plugins", "clean_up", "equip", "kinds_of", "providers_of"]
+__all__ = ["Equipment", "absent_plugins", "clean_up", "equip", "kinds_of", "learn_secrets", "providers_of"]
 
 
 # -- what they bring --------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from jobkit.collection.attachment import attach, attached, detach
 from jobkit.collection.collected import Collected, CollectedFile
-from jobkit.collection.collector import collect, collect_job
+from jobkit.collection.collector import collect, collect_in_steps, collect_job
 from jobkit.collection.index import IndexedJob, indexed_jobs
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "attach",
     "attached",
     "collect",
+    "collect_in_steps",
     "collect_job",
     "detach",
     "indexed_jobs",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 #: More jobs than this in one file are taken for a mistake.
 MOST_JOBS = 10_000
+#: So many files that need not be executed are dealt with in one step.
+_AT_ONCE = 50
 
 E = TypeVar("E", bound=JobkitError)
 
@@ -54,6 +56,29 @@ def collect(
     collection = _Collection(config, kinds, plugged, remember)
     memory = Memory(config, _key(plugins, plugged)) if remember else None
     return collection.everything(memory)
+
+
+def collect_in_steps(
+    config: Config,
+    *,
+    kinds: Sequence[ScheduleKind] | None = None,
+    plugins: str = "",
+    registry: PluginRegistry | None = None,
+    remember: bool = True,
+) -> Generator[None, None, Collected]:
+    """Do what :func:`collect` does, at most one file executed in each step.
+
+    For a process that has other things to do: between two steps nothing of it is changed. Files that were
+    executed before, and not forgotten since, are not executed again.
+    """
+    plugged = Plugged(registry, config) if registry is not None else None
+    collection = _Collection(config, kinds, plugged, remember)
+    memory = Memory(config, _key(plugins, plugged)) if remember else None
+    for files in collection.portions():
+        yield
+        collection.take(files)
+    yield
+    return collection.settled(memory)
 
 
 def collect_job(
@@ -111,7 +136,26 @@ class _Collection:
 
     def everything(self, memory: Memory | None) -> Collected:
         """Collect all files."""
-        self._import(self._found.files)
+        self.take(self._found.files)
+        return self.settled(memory)
+
+    def portions(self) -> Iterable[Sequence[JobFile]]:
+        """The files in their order: each that is to be executed alone, of the others many at once."""
+        others: list[JobFile] = []
+        for file in self._found.files:
+            fresh = file.module not in self._finder.executed.bodies
+            if others and (fresh or len(others) >= _AT_ONCE):
+                yield others
+                others = []
+            if fresh:
+                yield [file]
+            else:
+                others.append(file)
+        if others:
+            yield others
+
+    def settled(self, memory: Memory | None) -> Collected:
+        """What was found in the files that were taken."""
         jobs, twice = settle(self._claims, self._root)
         self._errors += [*self._found.errors, *twice]
         self._warnings += self._found.warnings
@@ -131,7 +175,7 @@ class _Collection:
         file = memory.believe(name, self._found)
         if file is None:
             return None
-        self._import([file])
+        self.take([file])
         jobs, twice = settle(self._claims, self._root)
         if name not in jobs or twice or self._errors or self._failed:
             return None
@@ -142,7 +186,8 @@ class _Collection:
 
     # -- one file after another -------------------------------------------------------------------------
 
-    def _import(self, files: Sequence[JobFile]) -> None:
+    def take(self, files: Sequence[JobFile]) -> None:
+        """Execute *files*, and take down what they register."""
         with (
             Suspects(self._finder, self._limit, remember=self._remember),
             Guard(self._limit) as guard,

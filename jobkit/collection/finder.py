@@ -68,7 +68,8 @@ class ExtensionFinder:
             "pythonpath": list(pythonpath),
             "trust": trust,
         }
-        self._from_source = from_source
+        #: Whether the bytecode cache is left alone: two edits within a second are two different modules.
+        self.from_source = from_source
         self._folders = {EXTENSIONS: self.extensions, HOOKS: os.path.join(root, "hooks")}
         self._path_name = ".".join(PurePath(extensions).parts)
 
@@ -182,7 +183,7 @@ class ExtensionFinder:
             executed=self.executed,
             permissions=self.permissions,
             accepts=accepts,
-            from_source=self._from_source,
+            from_source=self.from_source,
         )
         spec = ModuleSpec(fullname, loader, origin=path, is_package=package)
         spec.has_location = True

@@ -44,6 +44,8 @@ class Executed:
     def __init__(self) -> None:
         #: Module name → what its body registered; only modules that were executed to their end.
         self.bodies: dict[str, Collecting] = {}
+        #: Modules whose body has raised when it was last executed.
+        self.failed: set[str] = set()
         #: Told the path of each file whose body begins, and of the one that goes on when it has ended.
         self.watch: Callable[[str], None] | None = None
         #: The kinds of schedules that the project knows, None for the built-in ones.
@@ -76,9 +78,11 @@ class Executed:
                 )
             _check_complete(collected)
             self.bodies[name] = collected
+            self.failed.discard(name)
             if outside is not None:
                 outer += (name, *inner)
         except BaseException:
+            self.failed.add(name)
             # Modules that were imported meanwhile may hold on to this one, half executed as it is.
             self.forget(inner)
             raise
@@ -163,7 +167,8 @@ class ModuleLoader(SourceFileLoader):
         from_source: bool = False,
     ) -> None:
         super().__init__(name, path)
-        self._status = status
+        #: The status of the file when it was executed.
+        self.status = status
         self._compiled = compiled
         self._executed = executed
         self._permissions = permissions
@@ -175,7 +180,7 @@ class ModuleLoader(SourceFileLoader):
         self._executed.run(self.name, self.path, self._accepts, super().exec_module, module)
 
     def get_code(self, fullname: str) -> CodeType | None:
-        size = self._status.st_size
+        size = self.status.st_size
         if size > LARGEST:
             raise CollectionError(
                 f"the file has {size / 1024 / 1024:.1f} MB, and at most {LARGEST // 1024 // 1024} are read",
@@ -214,7 +219,7 @@ class ModuleLoader(SourceFileLoader):
 
     def _header(self) -> bytes:
         """What a compiled file starts with that was made from the source as it is now."""
-        modified, size = int(self._status.st_mtime) & 0xFFFFFFFF, self._status.st_size
+        modified, size = int(self.status.st_mtime) & 0xFFFFFFFF, self.status.st_size
         return b"%b\0\0\0\0%b%b" % (MAGIC_NUMBER, modified.to_bytes(4, "little"), size.to_bytes(4, "little"))
 
     def _may_execute(self, mode: int, path: str) -> bool:

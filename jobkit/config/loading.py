@@ -40,16 +40,18 @@ def load_config(
     env: str | None = None,
     variables: Mapping[str, str] | None = None,
     options: Mapping[str, Any] | None = None,
+    documents: Mapping[Path, Document | None] | None = None,
 ) -> Config:
     """Read the configuration of the project at *root*.
 
     *env* chooses the environment (default: ``JOBKIT_ENV``; empty for none). *variables* is the
     environment (default: the process's). *options* are values of the command line by dotted key, as
-    ``{"logs.format": "json"}``; those that are None are not given. Raises ConfigError, whose
-    ``errors`` are all that was found wrong, in all files.
+    ``{"logs.format": "json"}``; those that are None are not given. *documents* take the place of files of
+    these paths; None for one that was not there. Raises ConfigError, whose ``errors`` are all that was found
+    wrong, in all files.
     """
     variables = os.environ if variables is None else variables
-    loading = _Loading(root.resolve())
+    loading = _Loading(root.resolve(), documents)
     chosen = _environment(env if env is not None else variables.get("JOBKIT_ENV"))
     loading.read_files(chosen)
     tree = merged(loading.layers)
@@ -100,6 +102,31 @@ def load_layers(root: Path, *, env: str | None = None, variables: Mapping[str, s
     return Layers(chosen, tree, files, tuple(loading.warnings))
 
 
+def configuration_files(root: Path, env: str | None) -> list[Path]:
+    """The files that the configuration is read from for *env* (None for none), be they there or not.
+
+    The last one is that of the overrides.
+    """
+    folder = root / OPERATORS
+    of_environment = [folder / f"config.{env}.toml"] if env else []
+    overrides = folder / (f"overrides.{env}.toml" if env else "overrides.toml")
+    return [root / OWN_FILE, root / SHARED_FILE, folder / "config.toml", *of_environment, overrides]
+
+
+def read_documents(root: Path, env: str | None) -> dict[Path, Document | None]:
+    """What these files say now, for :func:`load_config` to be given later; None for what is not there.
+
+    Raises ConfigError for one that cannot be read.
+    """
+    return {path: document_at(path) for path in configuration_files(root, env)}
+
+
+def document_at(path: Path) -> Document | None:
+    """One of them. ConfigError."""
+    there = has_own_table(path) if path.name == SHARED_FILE else exists(path)
+    return read_document(path) if there else None
+
+
 def known_environments(root: Path) -> list[str]:
     """The environments that have a file of their own in the operators' folder, in order."""
     try:
@@ -124,8 +151,9 @@ def _environment(name: str | None) -> str | None:
 class _Loading:
     """The files on their way to a configuration, and what is wrong with them."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, given: Mapping[Path, Document | None] | None = None) -> None:
         self.root = root
+        self._given = given or {}
         self.looked_at: list[Path] = []
         self.documents: list[Document] = []
         self.layers: list[Setting] = []
@@ -141,15 +169,15 @@ class _Loading:
             return
         of_environment = folder / f"config.{env}.toml"
         overrides = folder / f"overrides.{env}.toml"
-        if not exists(of_environment) and not exists(overrides):
+        if not self._exists(of_environment) and not self._exists(overrides):
             self._no_file_for(env)
         self._read("environment-file", of_environment)
         self._read("overrides", overrides)
 
     def _read_project(self) -> None:
         own, shared = self.root / OWN_FILE, self.root / SHARED_FILE
-        in_shared = has_own_table(shared)
-        if exists(own):
+        in_shared = self._exists(shared) if shared in self._given else has_own_table(shared)
+        if self._exists(own):
             self._read("project", own)
             if in_shared:
                 help = (
@@ -167,11 +195,11 @@ class _Loading:
             )
 
     def _read(self, name: str, path: Path, *below: str) -> None:
-        if not exists(path):
+        if not self._exists(path):
             return
         self.looked_at.append(path)
         try:
-            document = read_document(path)
+            document = self._given.get(path) or read_document(path)
             table = document.below(*below)
         except ConfigError as error:
             self.errors.append(error)
@@ -186,6 +214,9 @@ class _Loading:
         wrong = check(name, table.data, origin)
         self.errors += wrong
         self.layers.append(layer("", table.data, origin))
+
+    def _exists(self, path: Path) -> bool:
+        return self._given[path] is not None if path in self._given else exists(path)
 
     def _no_file_for(self, env: str) -> None:
         known = known_environments(self.root)
