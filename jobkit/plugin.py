@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from jobkit.sanitising import safe_text as safe_text
     from jobkit.schedules.base import Schedule as Schedule
     from jobkit.schedules.base import ScheduleKind as ScheduleKind
+    from jobkit.sinks.notices import LateJob as LateJob
     from jobkit.stores.base import Store as Store
 
 _HOMES = {
@@ -34,6 +35,7 @@ _HOMES = {
     "Config": "config",
     "Defer": "plugins.values",
     "Engine": "engines.base",
+    "LateJob": "sinks.notices",
     "LogProcessor": "plugins.values",
     "Panel": "plugins.values",
     "Parser": "plugins.parser",

@@ -76,7 +76,8 @@ class Watched:
         that has passed already says that it is late.
         """
         done = self.punctuality.tick
-        tick = self.job.schedule.next_epoch(second_of(self.since if done is None else max(done, self.since)))
+        after = max(self.since, self.known_from)
+        tick = self.job.schedule.next_epoch(second_of(after if done is None else max(done, after)))
         while tick is not None:
             pauses = [pause for pause in self.job.pauses if pause.holds(tick)]
             if not pauses:

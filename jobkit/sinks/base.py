@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
     from jobkit.records import RunRecord
+    from jobkit.sinks.notices import LateJob
 
 
 class Rejected(Exception):
@@ -47,6 +48,15 @@ class Sink(ABC):
 
         Whatever is raised means that it was not taken and is given again later; :attr:`Reject` means never.
         """
+
+    def emit_late(self, job: LateJob) -> Awaitable[None] | None:
+        """Take the news that *job* is late: called by a serving scheduler, once for each tick.
+
+        Not part of the outbox: whoever raises here is told again some time later, as long as the job is late,
+        and after a restart whoever was told may be told again. It may be called while :meth:`emit` goes on.
+        Nothing is done, unless it is overridden.
+        """
+        return None
 
     async def __aenter__(self) -> object:
         """Open what :meth:`emit` needs; called in a task that is the sink's own, before the first run.

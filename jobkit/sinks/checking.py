@@ -33,7 +33,8 @@ class Reports(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class CheckedSink:
-    """One sink, its members read once; *accepts* and *manager* are None where there is nothing to call."""
+    """One sink, its members read once; *accepts*, *manager* and *emit_late* are None where there is nothing
+    to call."""
 
     name: str
     plugin: str
@@ -44,6 +45,7 @@ class CheckedSink:
     emit: Callable[..., Any]
     accepts: Callable[..., Any] | None
     manager: Any
+    emit_late: Callable[..., Any] | None = None
 
     @property
     def label(self) -> str:
@@ -90,6 +92,7 @@ def _checked(given: Provided[Any]) -> CheckedSink:
         ("emit", _emit),
         ("accepts", _accepts),
         ("manager", _manager),
+        ("emit_late", _emit_late),
     ):
         try:
             members[member] = read(sink)
@@ -152,6 +155,13 @@ def _emit(sink: Any) -> Callable[..., Any]:
     if emit is _MISSING:
         raise ValueError("it has no emit")
     return _takes_a_run(emit, "emit")
+
+
+def _emit_late(sink: Any) -> Callable[..., Any] | None:
+    emit = getattr(sink, "emit_late", _MISSING)
+    if emit is _MISSING or getattr(emit, "__func__", None) is Sink.emit_late:
+        return None
+    return _takes_a_run(emit, "emit_late")
 
 
 def _accepts(sink: Any) -> Callable[..., Any] | None:

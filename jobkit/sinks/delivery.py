@@ -16,6 +16,7 @@ from jobkit.exceptions import StoreError
 from jobkit.processes import ProcessIdentity
 from jobkit.sinks.backoff import Pace
 from jobkit.sinks.checking import checked_sinks
+from jobkit.sinks.late import LateTeller
 from jobkit.sinks.local import LocalFeed
 from jobkit.sinks.report import DeliveryReport
 from jobkit.sinks.timing import LoopTime
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from jobkit.plugins.watchdog import Watchdog
     from jobkit.records import RunRecord
     from jobkit.sinks.checking import Reports
+    from jobkit.sinks.notices import LateJob
     from jobkit.stores.base import Store
 
 #: How long the right to deliver to a sink lasts; renewed after three tenths of it.
@@ -71,6 +73,7 @@ class Delivery:
         self._kept: tuple[SinkRegistration, ...] = ()
         self._feeds: list[LocalFeed] = []
         self._workers: list[OutboxWorker] = []
+        self._late: LateTeller | None = None
         self._states: tuple[SinkState, ...] = ()
 
     async def __aenter__(self) -> Self:
@@ -91,6 +94,7 @@ class Delivery:
             )
             self._feeds = [LocalFeed(sink, around) for sink in sinks if sink.local]
             self._workers = [OutboxWorker(sink, around) for sink in sinks if not sink.local]
+            self._late = LateTeller(sinks, around)
             tasks = await stack.enter_async_context(anyio.create_task_group())
             stack.push_async_callback(self._close_feeds)
             for feed in self._feeds:
@@ -115,6 +119,13 @@ class Delivery:
             feed.offer(run)
         for worker in self._workers:
             worker.wake()
+
+    async def tell_late(self, job: LateJob, sinks: Collection[str] | None = None) -> Collection[str]:
+        """Tell of *job* whoever wants to know, or those of *sinks*; the names of those that did not take it.
+
+        Raises nothing: what a sink raises is reported.
+        """
+        return await self._late.tell(job, sinks) if self._late is not None else ()
 
     async def serve(self) -> None:
         """Deliver what waits in the store, and whatever is added to it, until cancelled."""

@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING
 
 from jobkit import RunRecord
 from jobkit_notify.jobs import FindJob
+
+if TYPE_CHECKING:
+    from jobkit.plugin import LateJob
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +25,7 @@ class Selection:
     extensions: Sequence[str] = ()
     tags: Sequence[str] = ()
 
-    def holds(self, run: RunRecord, find: FindJob) -> bool:
+    def holds(self, run: RunRecord | LateJob, find: FindJob) -> bool:
         """Whether *run* is meant. *find* is asked only if the rest holds and there are tags to compare.
 
         A job that the project does not have any more has no tags.

@@ -396,7 +396,6 @@ def test_jobs_that_go_on_succeeding_are_not_written_down(people: People) -> None
         ({"to": ["ops@example.org"]}, "to[0] is no URL of apprise"),
         ({"to": ["mailto://ok", " "]}, "to[1] is no URL of apprise"),
         ({"on": []}, "on is empty"),
-        ({"on": ["late"]}, "only a scheduler knows"),
         ({"jobs": [""]}, "jobs holds an empty text"),
         ({"timeout": timedelta(0)}, "timeout"),
     ],

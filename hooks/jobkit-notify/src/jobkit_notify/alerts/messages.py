@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from jobkit import RunRecord
 from jobkit_notify.alerts.rules import PROBLEMS, counted, words
 from jobkit_notify.alerts.state import JobState
 from jobkit_notify.texts import one_line, what_happened
 
-_ORDER = ("failed", "timed_out", "lost", "cancelled", "recovered", "succeeded", "skipped")
+if TYPE_CHECKING:
+    from jobkit.plugin import LateJob
+
+_ORDER = ("late", "failed", "timed_out", "lost", "cancelled", "recovered", "succeeded", "skipped")
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,13 +28,32 @@ class Message:
 
 def message(event: str, run: RunRecord, state: JobState, *, project: str, environment: str | None) -> Message:
     """What is told of *event*; *state* holds what was held back before."""
-    place = f"{project}/{environment}" if environment else project
-    title = f"[{one_line(place, 80)}] {run.job} {words(event)}"
-    lines = [_first_line(run), *what_happened(run, 1000)]
-    if state.held:
-        since = f" since {_instant(state.told)}" if state.told is not None else ""
-        lines.append(f"Held back{since}: {counted(state.held, _ORDER)}")
+    title = f"[{_place(project, environment)}] {run.job} {words(event)}"
+    lines = [_first_line(run), *what_happened(run, 1000), *_held_back(state)]
     return Message(title, "\n".join(lines), _kind(event, run))
+
+
+def late_message(job: LateJob, state: JobState, *, project: str, environment: str | None) -> Message:
+    """What is told of a job that should have succeeded by now."""
+    on = f" on {one_line(job.node, 80)}" if job.node else ""
+    title = f"[{_place(project, environment)}] {job.job} late{on}"
+    done = "it never has" if job.succeeded is None else f"the last that did: {_instant(job.succeeded)}"
+    lines = [
+        f"due {_instant(job.tick)}, it should have succeeded by {_instant(job.since)}; {done}",
+        *_held_back(state),
+    ]
+    return Message(title, "\n".join(lines), "failure")
+
+
+def _place(project: str, environment: str | None) -> str:
+    return one_line(f"{project}/{environment}" if environment else project, 80)
+
+
+def _held_back(state: JobState) -> list[str]:
+    if not state.held:
+        return []
+    since = f" since {_instant(state.told)}" if state.told is not None else ""
+    return [f"Held back{since}: {counted(state.held, _ORDER)}"]
 
 
 def _first_line(run: RunRecord) -> str:

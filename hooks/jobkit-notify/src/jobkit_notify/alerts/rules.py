@@ -40,11 +40,6 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
             check_not_blank(name, getattr(self, name))
         if not self.on:
             raise PluginError("on is empty: nobody would ever be told anything")
-        if "late" in self.on:
-            raise PluginError(
-                "on: only a scheduler knows that a job is late, and there is none yet that tells it: "
-                "leave `late` out, and let a healthcheck watch for silence"
-            )
         if not self.to:
             raise PluginError("to is empty: nobody would be told")
         for index, url in enumerate(self.to):
@@ -57,9 +52,11 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
 
     def tracks(self, status: RunStatus) -> bool:
         """Whether a run that ended so matters to the rule, be it only to know of a later recovery."""
-        return self.wants(status.value) or (
-            self.wants("recovered") and (status in PROBLEMS or status is RunStatus.SUCCEEDED)
-        )
+        if self.wants(status.value):
+            return True
+        if status is RunStatus.SUCCEEDED:
+            return self.wants("recovered") or self.wants("late")
+        return self.wants("recovered") and status in PROBLEMS
 
 
 class AlertsTable(msgspec.Struct, frozen=True, kw_only=True):

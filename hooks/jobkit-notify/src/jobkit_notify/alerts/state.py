@@ -28,13 +28,16 @@ class JobState(msgspec.Struct, kw_only=True):
     """One job, as a rule sees it.
 
     *run* and *ended* are those of the newest run that was dealt with; *broken* says that it, or the newest
-    before it that says either, was a problem. *told* and *event* are those of the last message; *held* counts
-    what was held back since. *sent* are the receivers that have heard of the run *partly* already.
+    before it that says either, was a problem, or that the job is late since. *late* is the last tick that
+    made it late, None once it has succeeded. *told* and *event* are those of the last message; *held* counts
+    what was held back since. *sent* are the receivers that have heard of the news *partly* already: the id
+    of a run, or a tick that is late.
     """
 
     run: str = ""
     ended: datetime | None = None
     broken: bool = False
+    late: datetime | None = None
     told: datetime | None = None
     event: str = ""
     held: dict[str, int] = msgspec.field(default_factory=dict)
