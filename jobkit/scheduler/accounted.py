@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from jobkit.exceptions import RunNotFound
 from jobkit.scheduler.answers import Answer, Fact, gap_text, pause_text, sentence, took, when
 from jobkit.scheduler.policies import Policy, second_of
-from jobkit.scheduler.presence import gap_at
+from jobkit.scheduler.presence import gap_at, lives
 from jobkit.statuses import RunStatus, Trigger
 from jobkit.stores.base import RunQuery
 
@@ -39,6 +39,11 @@ async def by_runs(store: Store, question: Question, evidence: Evidence) -> Answe
     runs = sorted(evidence.runs, key=lambda run: run.status.ok)
     run, *others = runs
     facts = [Fact("node", sentence(f"on {each.node}: run {each.number} {each.status}")) for each in others]
+    facts += [
+        Fact("node", sentence(f"on {record.span.node}: skipped, {record.span.cause or record.span.reason}"))
+        for record in evidence.spans
+        if record.span.node
+    ]
     if run.status is RunStatus.QUEUED:
         text, code = await _waiting(store, run, question), "waiting"
     else:
@@ -131,7 +136,7 @@ async def _waiting(store: Store, run: RunRecord, question: Question) -> str:
 
     lead = f"it waits: run {number} is queued"
     if await there():
-        return f"{lead} and may start; {_nobody_starts(await store.replicas())}"
+        return f"{lead} and may start; {_nobody_starts(await store.replicas(hashes=False))}"
     if await there(later=True):
         return f"{lead} {_not_before(run, question)}"
     if await there(later=True, limits=False):
@@ -145,7 +150,7 @@ async def _waiting(store: Store, run: RunRecord, question: Question) -> str:
 
 
 def _nobody_starts(replicas: Sequence[ReplicaState]) -> str:
-    if any(state.live for state in replicas):
+    if any(map(lives, replicas)):
         return "the next free scheduler or worker takes it"
     return "no scheduler or worker is running that would take it"
 

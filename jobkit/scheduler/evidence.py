@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import TYPE_CHECKING, Final
 
-from jobkit.scheduler.presence import Stay, stays
+from jobkit.scheduler.presence import Stay, lives, stays
 from jobkit.stores.ledger import JobKey, SpanQuery
 from jobkit.stores.replicas import EventQuery
 
@@ -64,6 +64,8 @@ class Evidence:
     changes: tuple[EventRecord, ...]
     pauses: tuple[Pause, ...]
     replicas: tuple[ReplicaState, ...]
+    #: By which hashes of its schedule the schedulers that live would make its ticks.
+    registered_by: frozenset[str]
     steps: tuple[EventRecord, ...]
     known_since: datetime | None
 
@@ -100,7 +102,7 @@ class Evidence:
 async def gathered(store: Store, question: Question) -> Evidence:
     """What *store* knows about it. StoreError."""
     job, second = question.job, question.second
-    replicas = tuple(await store.replicas())
+    replicas = tuple(await store.replicas(hashes=False))
     nodes = {"", question.node, *(state.replica.node for state in replicas)}
     states = await store.job_states([JobKey(job, node) for node in sorted(nodes)])
     changes = (await store.events(EventQuery(kinds=["job.changed"], jobs=[job], limit=MOST_CHANGES))).events
@@ -115,6 +117,7 @@ async def gathered(store: Store, question: Question) -> Evidence:
         changes=changes,
         pauses=tuple(pause for pause in await store.pauses(since=second) if pause.job in (None, job)),
         replicas=replicas,
+        registered_by=await _registered_by(store, job, replicas, states),
         steps=(await store.events(steps)).events,
         known_since=await _known_since(store, job, list(states.values()), changes),
     )
@@ -126,6 +129,16 @@ async def _runs(store: Store, job: str, second: datetime, nodes: int) -> list[Ru
     own = [run for run in found if run.scheduled_at == second]
     covering = [run for run in found if run.covers is not None and run.covers.first <= second]
     return own or covering
+
+
+async def _registered_by(
+    store: Store, job: str, replicas: Sequence[ReplicaState], states: Mapping[JobKey, JobState]
+) -> frozenset[str]:
+    live = [each.replica.id for each in replicas if each.replica.kind == "scheduler" and lives(each)]
+    if not live or not states:
+        return frozenset()
+    known = [each.replica.schedules for each in await store.replicas(live)]
+    return frozenset(said[str(key)] for said in known for key in states if str(key) in said)
 
 
 async def _known_since(

@@ -33,6 +33,11 @@ class Gap:
     following: Stay | None
 
 
+def lives(state: ReplicaState) -> bool:
+    """Whether a replica is there: one whose process is found dead is not, whatever its heartbeat says."""
+    return state.live and not state.replica.owner.dead(expired=False)
+
+
 def stays(replicas: Iterable[ReplicaState]) -> list[Stay]:
     """The stays of all schedulers among *replicas*, the earliest first."""
     found = [_stay(state) for state in replicas if state.replica.kind == "scheduler"]
@@ -41,7 +46,7 @@ def stays(replicas: Iterable[ReplicaState]) -> list[Stay]:
 
 def _stay(state: ReplicaState) -> Stay:
     node, pid = state.replica.node, state.replica.owner.pid
-    if state.live:
+    if lives(state):
         return Stay(state.registered_at, None, node, pid)
     stopped, heard = state.stopped_at, state.heartbeat_at
     # One that stops says so itself; of one that vanished the others find out after some heartbeats.

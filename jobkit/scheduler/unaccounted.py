@@ -174,7 +174,7 @@ def _not_accounted_yet(question: Question, evidence: Evidence) -> Answer:
         return _answer(question, "no_scheduler", f"nothing has looked at it yet: {text}").adding(
             [Fact("policy", _when_one_starts(question))] if question.spec is not None else []
         )
-    if _superseded(question, evidence):
+    if evidence.registered_by and not evidence.registered_by & {state.hash for state in evidence.states}:
         text = (
             "the schedulers that are running have another schedule for it than the one that is registered, "
             "as while a new version is rolled out; they make no ticks for it"
@@ -196,18 +196,6 @@ def _when_one_starts(question: Question) -> str:
         return 'When one starts, the tick is passed over: misfire is "none".'
     which = "the newest missed tick" if misfire == "latest" else "each missed tick, oldest first,"
     return f'When one starts, {which} is made up if it is within grace: misfire is "{misfire}".'
-
-
-def _superseded(question: Question, evidence: Evidence) -> bool:
-    registered = {str(state.key): state.hash for state in evidence.states}
-    known = [
-        (state.replica.schedules[name], hash_)
-        for state in evidence.replicas
-        if state.live and state.replica.kind == "scheduler"
-        for name, hash_ in registered.items()
-        if name in state.replica.schedules
-    ]
-    return bool(known) and all(own != hash_ for own, hash_ in known)
 
 
 # -- what is not due ----------------------------------------------------------------------------------
