@@ -125,7 +125,8 @@ class MemoryStore(MemoryLedger, MemoryQueue, MemoryService, MemoryOutbox):
                 held = self._insert(record, terms, None)
                 self._give_way(held, verdict)
                 self._ask_to_stop(held.record, verdict)
-            begin = self._keep_for if self._must_wait(held, self._full(limits)) else self._start
+            taken = self._full(limits) if held.terms.limits else frozenset()
+            begin = self._keep_for if self._must_wait(held, taken) else self._start
             lease = begin(held, request)
             return given(held.record), lease
 
@@ -136,7 +137,8 @@ class MemoryStore(MemoryLedger, MemoryQueue, MemoryService, MemoryOutbox):
             held = self._find(run_id)
             if held.record.status is not RunStatus.QUEUED or not self._may_start(held, request.owner):
                 return None
-            return None if self._must_wait(held, self._full(limits)) else self._start(held, request)
+            taken = self._full(limits) if held.terms.limits else frozenset()
+            return None if self._must_wait(held, taken) else self._start(held, request)
 
     def renew(self, leases: Iterable[Lease]) -> frozenset[str]:
         with self._lock():

@@ -743,10 +743,11 @@ def test_an_idle_queue_asks_seldom(bench: Bench, waits: bool) -> None:
         away: Any = bench.store
         before = away.asked["next_queued"]
         await anyio.sleep(3600)
-        return int(away.asked["next_queued"]) - before
+        looks: int = away.asked["next_queued"] - before
+        return looks
 
-    looks = bench(call, spec_of(well))
-    assert abs(looks - 3600 / (POLL if waits else IDLE_POLL)) <= 3
+    seen: int = bench(call, spec_of(well))
+    assert abs(seen - 3600 / (POLL if waits else IDLE_POLL)) <= 3
 
 
 def test_many_runs_of_one_limit_are_not_tried_in_vain(bench: Bench) -> None:
