@@ -22,6 +22,7 @@ from jobkit.runner.settling import settle_dead
 from jobkit.scheduler.control import CancelWatch
 from jobkit.scheduler.engines import chosen_engine
 from jobkit.scheduler.post import Post
+from jobkit.scheduler.reload import Reloader, ReloadReport
 from jobkit.scheduler.serving import Serving, Settable
 from jobkit.sinks.delivery import Delivery
 from jobkit.statuses import Trigger
@@ -75,6 +76,8 @@ class Scheduler:
         self._post: Post
         self._runner: Runner
         self._engine: Engine
+        self._watch: CancelWatch
+        self._reloader: Reloader
         self._delivery: Delivery | None = None
         self._serving: Serving | None = None
         self._served = False
@@ -97,7 +100,10 @@ class Scheduler:
             self._engine = await stack.enter_async_context(chosen_engine(project))
             tasks = await stack.enter_async_context(anyio.create_task_group())
             stack.callback(tasks.cancel_scope.cancel)
-            tasks.start_soon(CancelWatch(store, self._runner, self._post.connection).serve)
+            self._reloader = Reloader(project)
+            self._reloader.on_reload.append(self._take_up)
+            self._watch = CancelWatch(store, self._runner, self._post.connection)
+            tasks.start_soon(self._watch.serve)
             self._stack = stack.pop_all()
         return self
 
@@ -222,12 +228,28 @@ class Scheduler:
         if self._served:
             self._post.replica_id = new_run_id(self._clock.now())
         self._served = True
-        serving = Serving(self._post, self._runner, self._engine, self._delivery)
+        serving = Serving(self._post, self._runner, self._engine, self._delivery, self._watch, self._reloader)
         self._serving = serving
         try:
             await serving.serve(stop)
         finally:
             self._serving = None
+
+    async def reload(self) -> ReloadReport:
+        """Take up job files and configuration as they are now, without disturbing what runs.
+
+        What is broken stays as it last was; the report says so. Raises nothing for it.
+        """
+        self._opened()
+        report = await self._reloader.reload()
+        if self._serving is not None:
+            await self._serving.reloaded()
+        return report
+
+    @property
+    def reloader(self) -> Reloader:
+        """What looks after the project's files, once the scheduler was entered."""
+        return self._reloader
 
     def hurry(self) -> None:
         """End :meth:`serve_until` without the grace. On the event loop only; nothing happens outside of it."""
@@ -252,6 +274,11 @@ class Scheduler:
         if self._stack is None:
             raise RuntimeError("this scheduler is not entered: use it inside `async with`")
         return self._post.store
+
+    def _take_up(self, report: ReloadReport) -> None:
+        self._post.config, self._post.jobs = self.project.config, self.project.jobs
+        if self._serving is not None:
+            self._serving.reload_soon()
 
     def _finished(self, run: RunRecord) -> None:
         if self._delivery is not None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Awaitable
+from datetime import datetime
 from typing import TYPE_CHECKING, Final, Literal, Protocol
 
 import anyio
 import anyio.lowlevel
 
 from jobkit.logs import get_logger
-from jobkit.scheduler.control import Control
+from jobkit.scheduler.control import CancelWatch, Control
+from jobkit.scheduler.lateness_watch import LatenessWatch
 from jobkit.scheduler.queueing import Queue
 from jobkit.scheduler.register import Register
 from jobkit.scheduler.roster import Roster
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
     from jobkit.records import RunRecord
     from jobkit.runner import Runner
     from jobkit.scheduler.post import Post
+    from jobkit.scheduler.reload import Reloader
     from jobkit.sinks.delivery import Delivery
 
 State = Literal["starting", "serving", "stopping", "stopped"]
@@ -34,6 +38,8 @@ State = Literal["starting", "serving", "stopping", "stopped"]
 #: Seconds for the last attempt at sinks, and for saying good-bye to a store that may be away.
 _LAST_DELIVERY: Final = 1.5
 _LAST_WORD: Final = 1.5
+#: For so many seconds the oldest of all marks is not looked for again.
+_MARKS_SERVE: Final = 60.0
 
 
 class Settable(Protocol):
@@ -47,25 +53,40 @@ class Settable(Protocol):
 class Serving:
     """The parts of a scheduler at work; made for one :meth:`serve`. Belongs to the event loop."""
 
-    def __init__(self, post: Post, runner: Runner, engine: Engine, delivery: Delivery | None) -> None:
+    def __init__(
+        self,
+        post: Post,
+        runner: Runner,
+        engine: Engine,
+        delivery: Delivery | None,
+        watch: CancelWatch,
+        reloader: Reloader,
+    ) -> None:
         self.post = post
         self.state: State = "starting"
-        self.roster = Roster(post)
+        self.roster = Roster(post, busy=lambda: bool(runner.going_on))
         self.register = Register(post, self.roster)
-        self.control = Control(post, runner)
+        self.control = Control(post, runner, self._oldest_mark, watch=watch)
         self.queue = Queue(post, runner, engine, knows=self.roster.knows)
         self.ticks = Ticks(post, self.register, self.control, self.queue.submit)
         self.startup = StartupRuns(post, runner, self.roster)
-        self.upkeep = Upkeep(post, runner)
+        self.upkeep = Upkeep(post, runner, lambda: self.roster.interval)
+        self.lateness = LatenessWatch(post, delivery.tell_late if delivery is not None else None)
         self.supervision = Supervision()
         #: Set once the startup list is through and ticks fire.
         self.begun = anyio.Event()
         self._runner = runner
         self._delivery = delivery
+        self._reloader = reloader
         self._asked = anyio.Event()
         self._hurry = anyio.Event()
         self._beginning = anyio.CancelScope()
         self._delivering = anyio.CancelScope()
+        self._tasks: TaskGroup | None = None
+        self._taking = anyio.Lock()
+        self._anew = False
+        self._oldest: tuple[float, datetime | None] = (-math.inf, None)
+        self._connect()
 
     async def serve(self, stop: Settable) -> None:
         """Serve until *stop* is set, then end in order; being cancelled is to be asked to hurry."""
@@ -90,7 +111,64 @@ class Serving:
     def ended(self, run: RunRecord) -> None:
         """A run has ended in this process."""
         self.ticks.ended(run)
+        self.queue.ended(run)
+        self.lateness.ended(run)
+
+    def reload_soon(self) -> None:
+        """The post has other jobs, or another configuration, than before."""
+        self._anew = True
+        if self._tasks is not None and not self._asked.is_set():
+            self._tasks.start_soon(self.reloaded)
+
+    async def reloaded(self) -> None:
+        """Take up what the post has, and return once it is in force."""
+        async with self._taking:
+            if self._tasks is None or not self._anew or self._asked.is_set():
+                return
+            self._anew = False
+            await self.register.refresh()
+            await self.roster.announce()
+            self.ticks.wake()
+            self.queue.wake()
+            self.lateness.wake()
+
+    # -- who hears of what ----------------------------------------------------------------------------------
+
+    def _connect(self) -> None:
+        self.control.on_news += [self.roster.news, self.queue.wake, self._reloader.wake]
+        self.control.on_pauses += [self.ticks.wake, self.lateness.wake]
+        self.roster.on_change += [self.register.news, self.upkeep.wake, self.queue.wake]
+        self.register.on_change.append(self.ticks.wake)
+        self.ticks.on_later.append(self.queue.wake)
+        self.ticks.on_cancel.append(self._look_for_requests)
+        self.queue.on_ended.append(self._ended_unexecuted)
+        self.upkeep.settled.append(self._settled)
+        self.upkeep.stepped.append(lambda by: self.ticks.wake())
+
+    def _look_for_requests(self, run: RunRecord) -> None:
+        """A run has to give way: the store tells other processes, and not the one that asked."""
+        if self._tasks is not None:
+            self._tasks.start_soon(self.control.refresh)
+
+    def _ended_unexecuted(self, run: RunRecord) -> None:
+        if self._delivery is not None:
+            self._delivery.finished(run)
+        self.ticks.ended(run)
+
+    def _settled(self, run: RunRecord) -> None:
+        if run.status.finished:
+            self._ended_unexecuted(run)
         self.queue.wake()
+
+    def _oldest_mark(self) -> datetime | None:
+        """No pause that had ended before it matters. Marks only grow: one that was read earlier serves too."""
+        read, found = self._oldest
+        now = self.post.clock.monotonic()
+        if now - read >= _MARKS_SERVE:
+            marks = (state.mark for state in self.register.states.values() if state.mark is not None)
+            found = min(marks, default=None)
+            self._oldest = (now, found)
+        return found
 
     # -- how it goes ----------------------------------------------------------------------------------------
 
@@ -109,6 +187,7 @@ class Serving:
 
     async def _serve(self) -> None:
         async with anyio.create_task_group() as tasks:
+            self._tasks = tasks
             with self._beginning:
                 await self._begin(tasks)
             await self._asked.wait()
@@ -121,8 +200,13 @@ class Serving:
         await self.upkeep.begin()
         await self.register.enter()
         await self.control.refresh()
-        self.control.on_news += [self.ticks.wake, self.queue.wake]
-        parts = {"roster": self.roster.serve, "control": self.control.serve, "upkeep": self.upkeep.serve}
+        parts = {
+            "roster": self.roster.serve,
+            "register": self.register.serve,
+            "control": self.control.serve,
+            "upkeep": self.upkeep.serve,
+            "reload": self._reloader.serve,
+        }
         for name, serve in parts.items():
             tasks.start_soon(self.supervision.keep, name, serve)
         if self._delivery is not None:
@@ -138,7 +222,8 @@ class Serving:
         await self.startup.listed()
         if self._asked.is_set():
             return
-        for name, serve in {"queue": self.queue.serve, "ticks": self.ticks.serve}.items():
+        parts = {"queue": self.queue.serve, "ticks": self.ticks.serve, "lateness": self.lateness.serve}
+        for name, serve in parts.items():
             tasks.start_soon(self.supervision.keep, name, serve)
         self.state = "serving"
         self.begun.set()
@@ -173,4 +258,3 @@ class Serving:
     def _cancel_all(self) -> None:
         for run_id in (*self.queue.running_ids, *self.startup.running_ids):
             self._runner.cancel(run_id, Reason.SHUTDOWN)
-
