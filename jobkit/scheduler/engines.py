@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 def chosen_engine(project: Project) -> Engine:
     """The engine that ``[scheduler] engine`` names, not entered yet. ConfigError if no plugin has it."""
     config = project.config
-    wanted, engines = config.scheduler.engine, {}
+    wanted = config.scheduler.engine
+    engines: dict[str, Engine] = {}
     for provided in project.hooks.engines(config):
         engines.setdefault(provided.value.name, provided.value)
     if wanted in engines:

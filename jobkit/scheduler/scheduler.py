@@ -46,9 +46,9 @@ class Scheduler:
     processes may each do this with the same store: each tick runs once. No signal handlers are installed and
     no logging is changed. *services* are open objects by name or type, which jobs get in place of services.
     *clock* and *store* (not entered yet) take the place of the machine's and the configured one, for tests.
-    *observer* watches runs as they go. *stalled* ends the process, in another thread, once a job has blocked the
-    event loop for ``[scheduler] loop_stall``; without it that is only said. *cleanup* is how long a cancelled
-    attempt may take to clean up.
+    *observer* watches runs as they go. *stalled* ends the process, in another thread, once a job has blocked
+    the event loop for ``[scheduler] loop_stall``; without it that is only said. *cleanup* is how long a
+    cancelled attempt may take to clean up.
 
     Belongs to the event loop that enters it; any of its tasks may use it. Entering raises StoreError,
     ConfigError for an engine that does not exist, and RuntimeError if it is entered already.
@@ -252,7 +252,7 @@ class Scheduler:
         return self._reloader
 
     def hurry(self) -> None:
-        """End :meth:`serve_until` without the grace. On the event loop only; nothing happens outside of it."""
+        """End :meth:`serve_until` without the grace; otherwise nothing happens. On the event loop only."""
         if self._serving is not None:
             self._serving.hurry()
 

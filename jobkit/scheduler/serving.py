@@ -139,7 +139,6 @@ class Serving:
         self.control.on_pauses += [self.ticks.wake, self.lateness.wake]
         self.roster.on_change += [self.register.news, self.upkeep.wake, self.queue.wake]
         self.register.on_change.append(self.ticks.wake)
-        self.ticks.on_later.append(self.queue.wake)
         self.ticks.on_cancel.append(self._look_for_requests)
         self.queue.on_ended.append(self._ended_unexecuted)
         self.upkeep.settled.append(self._settled)
@@ -161,7 +160,7 @@ class Serving:
         self.queue.wake()
 
     def _oldest_mark(self) -> datetime | None:
-        """No pause that had ended before it matters. Marks only grow: one that was read earlier serves too."""
+        """Pauses that had ended before it matter no more. Marks only grow: an earlier one serves too."""
         read, found = self._oldest
         now = self.post.clock.monotonic()
         if now - read >= _MARKS_SERVE:

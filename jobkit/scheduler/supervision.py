@@ -32,8 +32,6 @@ class Supervision:
                 return await serve()
             except Exception as error:
                 self.failures[name] = self.failures.get(name, 0) + 1
-                get_logger().error(
-                    "scheduler.part_failed", part=name, error=f"{type(error).__name__}: {error}", exc_info=error
-                )
+                get_logger().error("scheduler.part_failed", part=name, error=repr(error), exc_info=error)
             await anyio.sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE)
