@@ -21,8 +21,7 @@ if TYPE_CHECKING:
     from jobkit.stores.ledger import SpanRecord
 
 #: So many runs, and spans, are read at most: the newest.
-MOST: Final = 20_000
-_PAGE: Final = 2000
+MOST: Final = 10_000
 #: A run that was queued so long before the window may still reach into it.
 _LOOK_BACK: Final = timedelta(days=1)
 #: So many instants to come are listed for each job; all of them are counted.

@@ -130,7 +130,7 @@ async def _waiting(store: Store, run: RunRecord, question: Question) -> str:
             jobs=[run.job],
             now=question.now + _YEARS if later else None,
             limits=question.limits if limits else None,
-            limit=1000,
+            limit=10_000,
         )
         return any(each.id == run.id for each in found)
 

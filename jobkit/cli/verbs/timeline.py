@@ -86,7 +86,8 @@ def command(
 
         (known, store), code = read_or_report(session, config, look, (Past(), ""))
         table = timetable(window, chosen, config, known, others=selection.empty)
-        output.answer(table.to_json())
+        if output.json:
+            output.answer(table.to_json())
         output.lines(screen(table, config, store, output.terminal))
         return code
 
