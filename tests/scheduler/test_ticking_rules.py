@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -81,7 +82,7 @@ def log(monkeypatch: pytest.MonkeyPatch) -> Logger:
 def test_a_run_has_what_its_job_says(world: MakeWorld) -> None:
     """Owner, consent, attempts, limits, queue, priority, node; parameters without secrets."""
 
-    async def function(ctx: JobContext, *, days: int, token: Secret[str], to: str = "ops") -> None: ...
+    async def function(ctx: JobContext, *, days: int, token: Secret, to: str = "ops") -> None: ...
 
     spec = job(
         text="0 * * * * *",
@@ -196,7 +197,7 @@ def test_all_are_made_up_one_at_a_time(world: MakeWorld, replicas: int, overlap:
         assert len(expected) - len(runs) <= 1
         assert await here.spans() == []
         began = [(run.started_at, run.finished_at) for run in runs if run.finished_at is not None]
-        for (_, end), (start, _) in zip(began, began[1:], strict=False):
+        for (_, end), (start, _) in pairwise(began):
             assert start is not None
             assert end is not None
             assert start >= end

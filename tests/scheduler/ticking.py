@@ -60,8 +60,8 @@ class Register:
 class Control:
     """Pauses, as somebody has put them."""
 
-    def __init__(self) -> None:
-        self.pauses: list[Pause] = []
+    def __init__(self, pauses: list[Pause]) -> None:
+        self.pauses = pauses
 
     def pauses_of(self, job: str) -> Sequence[Pause]:
         return self.pauses
@@ -139,6 +139,7 @@ class World:
         self.store: Any = None
         self.tasks: Any = None
         self.replicas: list[Replica] = []
+        self.pauses: list[Pause] = []
         self.hooks: Any = None
         self._kind = kind
         self._folder = folder
@@ -169,7 +170,7 @@ class World:
         node = f"node-{len(self.replicas)}"
         known = {spec.name: spec for spec in jobs}
         post = Post(self.store, self.clock, self._config, known, self.hooks, ProcessIdentity.current(), node)
-        register, control = Register(), Control()
+        register, control = Register(), Control(self.pauses)
         keys = [JobKey(spec.name, node if spec.scope == "node" else "") for spec in jobs]
         states = await self.store.register_jobs(
             [
