@@ -73,7 +73,7 @@ def test_every_member_is_in_the_reference() -> None:
     page = (DOCS / "reference/sinks.md").read_text(encoding="utf-8")
     table = page.partition("## Members")[2].partition("## ")[0]
     members = {name for name in vars(Sink) if not name.startswith("_")} | {"name"}
-    named = {name.removeprefix("Sink.") for name in re.findall(r"`([\w.]+)(?:\(run\))?`", table)}
+    named = {name.removeprefix("Sink.") for name in re.findall(r"`([\w.]+)(?:\((?:run|job)\))?`", table)}
     assert members <= named
     assert f"`{Sink.timeout}`" in table
     assert f"{Sink.max_age.days} days" in table
