@@ -6,6 +6,7 @@ temporary table, which costs as much as the statement itself.
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Mapping
 from typing import Final
@@ -68,7 +69,8 @@ def add_and_start(
     """Insert *run*, of ``NEW_RUN``, and start it under *lease*, of ``NEW_LEASE``, or find it as this owner
     started it. Rows of ``RUN`` and ``LEASE``. RunInTheWay."""
     at = to_micros(now())
-    if run[_OVERLAP] != "allow" or (limits and run[_LIMITS] != "[]"):
+    judged = run[_OVERLAP] != "allow" or (limits and run[_LIMITS] != "[]")
+    if judged and not _is_free(connection, run, limits):
         _admit(connection, run, None, at)
         return _started_before(connection, run[0], lease, limits, at)
     node, owner, pinned, duration = lease
@@ -76,6 +78,15 @@ def add_and_start(
     if number is None:
         return _started_before(connection, run[0], lease, limits, at)
     return started_run(number, run, lease, at), (run[0], 1, 1, owner, node, duration, pinned, at + duration)
+
+
+def _is_free(connection: sqlite3.Connection, run: Row, limits: Mapping[str, int]) -> bool:
+    """Whether there is nothing that *run* could meet: the common case, which needs no second look."""
+    from jobkit.stores.sqlite import overlaps
+
+    if run[_OVERLAP] != "allow" and overlaps.open_runs(connection, run[1], run[_HOME]):
+        return False
+    return run[_LIMITS] == "[]" or overlaps.full(connection, limits).isdisjoint(json.loads(run[_LIMITS]))
 
 
 def start_attempt(
