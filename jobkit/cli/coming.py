@@ -104,7 +104,7 @@ def _together(jobs: Sequence[JobSpec], start: datetime, limit: int) -> list[tupl
         if first is not None:
             heap.append((first, index))
     heapq.heapify(heap)
-    found = []
+    found: list[tuple[int, JobSpec]] = []
     while heap and len(found) < limit:
         second, index = heapq.heappop(heap)
         found.append((second, jobs[index]))

@@ -124,7 +124,8 @@ def _of_jobs(session: Session, names: tuple[str, ...], start: str, limit: int) -
         async def look(history: History) -> Sequence[Pause]:
             return await history.store.pauses()
 
-        pauses, code = read_or_report(session, project.config, look, ())
+        nothing: Sequence[Pause] = ()
+        pauses, code = read_or_report(session, project.config, look, nothing)
         found = coming(project, jobs, pauses, now=now, start=after, limit=limit, named=bool(names))
         output.answer([fire.to_json() for fire in found.fires])
         output.lines(screen_of_jobs(found, output.terminal))
