@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 #: Keys of ``[scheduler]`` that a process is built upon.
 FIXED: Final = frozenset(
-    ("enabled", "store", "engine", "startup", "node", "lease", "loop_stall", "max_concurrent_runs", "probes")
+    ("store", "engine", "startup", "node", "lease", "loop_stall", "max_concurrent_runs", "probes")
 )
 
 

@@ -29,16 +29,18 @@ RECORDING = 1.0
 _ALTOGETHER = 1.5
 
 
-def end_at_once(project: Project, stop: Stop, session: Session, reporter: Reporter) -> NoReturn:
+def end_at_once(project: Project, stop: Stop, session: Session, reporter: Reporter | None = None) -> NoReturn:
     """Record the open runs of this process as *stop*, write the answer, end with the code of an interruption.
 
-    To be called in a thread of its own; takes 1.5 seconds at most.
+    To be called in a thread of its own; takes 1.5 seconds at most. *reporter* knows the runs that are the
+    answer, if runs are.
     """
 
     def say() -> None:
         _record(project, stop, session, reporter)
-        reporter.stop()
-        session.output.answer([run.to_json() for run in reporter.records])
+        if reporter is not None:
+            reporter.stop()
+            session.output.answer([run.to_json() for run in reporter.records])
         session.output.finish([])
 
     _limited(say)
@@ -52,14 +54,14 @@ def _limited(call: Callable[[], None]) -> None:
     thread.join(_ALTOGETHER)
 
 
-def _record(project: Project, stop: Stop, session: Session, reporter: Reporter) -> None:
+def _record(project: Project, stop: Stop, session: Session, reporter: Reporter | None) -> None:
     try:
         anyio.run(_finish_all, project, stop, session, reporter)
     except (JobkitError, TimeoutError) as error:
         session.output.aside(f"what ran could not be recorded, and will be shown as lost: {error}")
 
 
-async def _finish_all(project: Project, stop: Stop, session: Session, reporter: Reporter) -> None:
+async def _finish_all(project: Project, stop: Stop, session: Session, reporter: Reporter | None) -> None:
     with anyio.fail_after(RECORDING):
         # The store of the event loop that is stuck belongs to that loop.
         async with project.open_store() as store:
@@ -78,5 +80,5 @@ async def _finish_all(project: Project, stop: Stop, session: Session, reporter: 
                     reason=stop.reason,
                 )
                 record = await store.finish(lease, outcome)
-                if record is not None:
+                if record is not None and reporter is not None:
                     reporter.run_finished(record)

@@ -43,6 +43,7 @@ VERBS = {
     },
     "Run": {
         "run": "Run jobs here and now",
+        "start": "The scheduler: jobs run when they are due",
         "retry": "Do once more what a run did",
         "cancel": "Have a run end, wherever it goes on",
     },

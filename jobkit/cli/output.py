@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
+import os
 import re
 import select
 import threading
@@ -115,6 +117,11 @@ class Output:
         if kind == "error":
             self.add_error(error)
         self.aside(_masked(error_line(error, self.aside_terminal, root=self.root, kind=kind)))
+
+    def give_back(self) -> None:
+        """Let descriptor 1 lead where it led when the command began, for another program in this process."""
+        with contextlib.suppress(OSError, ValueError):
+            os.dup2(self._streams.answer.fileno(), 1)
 
     def measure(self) -> None:
         """Look again how wide the terminal behind stderr is: people resize their windows."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import contextlib
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
@@ -18,12 +19,14 @@ from jobkit.cli.render.times import distance, near
 from jobkit.cli.selection import job_named
 from jobkit.cli.session import Session
 from jobkit.cli.standing import Startup, why, why_enabled
+from jobkit.cli.stores import open_store
 from jobkit.config import known_environments, load_config
 from jobkit.config.apply import apply
 from jobkit.config.overrides import Change, override, overrides_path, remove_override
 from jobkit.exceptions import StoreError, relative_to
 from jobkit.project import Project
 from jobkit.records import to_plain
+from jobkit.stores.replicas import Event
 
 if TYPE_CHECKING:
     from jobkit.config import Config
@@ -80,7 +83,10 @@ def switch(session: Session, name: str, *, enabled: bool, reason: str | None, ac
         config = load_config(project.root, env=session.options.env)
         spec = apply(project.proposed[name], config)
         view = JobView(spec if error is None else spec.with_error(error), config, now)
-        elsewhere = () if enabled or spec.enabled else _elsewhere(config, name)
+        live = _live_schedulers(config)
+        elsewhere = () if enabled or spec.enabled else _elsewhere(config, name, live)
+        if live:
+            _tell(config, Event("overrides.written", now, name, change.by))
         done = Switched(view, enabled, relative_to(path, project.root), change, elsewhere)
         session.output.answer(done.to_json())
         session.output.lines(_screen(done, session.output.terminal))
@@ -89,26 +95,39 @@ def switch(session: Session, name: str, *, enabled: bool, reason: str | None, ac
             session.output.report(warning, kind="warning")
 
 
-def _elsewhere(config: Config, name: str) -> tuple[str, ...]:
+def _live_schedulers(config: Config) -> list[ReplicaState]:
+    from jobkit.scheduler.snapshot import live_replicas
+
+    try:
+        live = read(config, lambda history: live_replicas(history.store))
+    except StoreError:
+        return []  # nobody can be named; what was asked for is done all the same
+    return [state for state in live if state.replica.kind == "scheduler"]
+
+
+def _tell(config: Config, event: Event) -> None:
+    """Wake schedulers, so that they take it up at once and not when they next look."""
+    import anyio
+
+    async def add() -> None:
+        async with open_store(config) as store:
+            await store.add_events([event])
+
+    with contextlib.suppress(StoreError):  # then they take it up when they next look
+        anyio.run(add)
+
+
+def _elsewhere(config: Config, name: str, live: Sequence[ReplicaState]) -> tuple[str, ...]:
     """The live schedulers that have the job and another checkout than this one: they do not see it."""
     import socket
 
     from jobkit.scheduler.differences import replica_name
-    from jobkit.scheduler.snapshot import live_replicas
 
     def is_elsewhere(state: ReplicaState) -> bool:
         root = state.replica.details.get("root", str(config.root))
         return state.replica.owner.host != socket.gethostname() or root != str(config.root)
 
-    try:
-        live = read(config, lambda history: live_replicas(history.store))
-    except StoreError:
-        return ()  # nobody can be named; what was asked for is done all the same
-    return tuple(
-        replica_name(state)
-        for state in live
-        if state.replica.kind == "scheduler" and name in state.replica.jobs and is_elsewhere(state)
-    )
+    return tuple(replica_name(state) for state in live if name in state.replica.jobs and is_elsewhere(state))
 
 
 def _is_stale(project: Project, name: str) -> bool:
@@ -120,6 +139,8 @@ def _is_stale(project: Project, name: str) -> bool:
 def _remove(session: Session, project: Project, name: str) -> None:
     path = overrides_path(project.root, project.env)
     removed = remove_override(path, name)
+    if removed and _live_schedulers(project.config):
+        _tell(project.config, Event("overrides.written", session.clock.now(), name, current_actor()))
     file = relative_to(path, project.root)
     nothing: dict[str, Any] = dict.fromkeys(
         ("enabled", "enabled_by", "changed", "scheduled", "startup", "next_run_at")

@@ -9,8 +9,9 @@ from __future__ import annotations
 # Those that there are, and those of verbs that are planned.
 _FLAGS = """
 --all --as --at --before --disable-plugin-autoload --drop --dry-run --enforce --env --exitfirst --ext
---failed --follow --for --format --from --help --here --job --jobs --json --limit --output --param --pdb
---plugin --project --queue --quiet --reason --reload --replay --schedule --since --sink --status --strict
---tag --timeout --timezone --trace-hooks --trigger --until --verbose --version --web --week --yes
+--failed --follow --for --format --from --help --here --job --jobs --json --limit --no-wait --output --param
+--pdb --plugin --project --queue --quiet --reason --reload --replay --schedule --since --sink --status
+--strict --tag --timeout --timezone --trace-hooks --trigger --until --verbose --version --wait-store --web
+--week --yes
 """
 JOBKIT_FLAGS = frozenset(_FLAGS.split())

@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
 __all__ = ["ReloadReport", "Reloader"]
 
-#: Seconds after which the overrides are looked at although nobody has said that they changed.
-FALLBACK: Final = 10.0
+#: Seconds without a change after which an edit is taken for complete.
+CALM: Final = 0.1
 
 
 class Reloader:
@@ -52,6 +52,17 @@ class Reloader:
         async with self._turn:
             changed, _ = await anyio.to_thread.run_sync(self._watched.changes)
         return bool(changed)
+
+    async def calm(self) -> None:
+        """Return once no file changes any more: editors write in several steps."""
+        async with self._turn:
+            _, before = await anyio.to_thread.run_sync(self._watched.changes)
+            while True:
+                await anyio.sleep(CALM)
+                _, now = await anyio.to_thread.run_sync(self._watched.changes)
+                if now == before:
+                    return
+                before = now
 
     async def reload(self) -> ReloadReport:
         """Take up job files and configuration. What is broken stays as it was, and is in the report."""
@@ -86,11 +97,10 @@ class Reloader:
         self._woken.set()
 
     async def serve(self) -> None:
-        """Take up the overrides each time that they have changed, until cancelled."""
+        """Look at the overrides each time that somebody wakes it, until cancelled."""
         while True:
             await self.take_overrides()
-            with anyio.move_on_after(FALLBACK):
-                await self._woken.wait()
+            await self._woken.wait()
             self._woken = anyio.Event()
 
     def _tell(self, report: ReloadReport) -> None:

@@ -129,6 +129,8 @@ class MemoryService(Rules):
         with await self._turn():
             for event in cleaned:
                 self._kept.service.add_event(event)
+            if cleaned:
+                self._wake_others()
 
     async def events(self, query: EventQuery) -> EventPage:
         after = None if query.after is None else read_position(query.after)

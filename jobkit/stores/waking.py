@@ -19,9 +19,9 @@ class WakingStore(Protocol):
 
         That is: a run was inserted by ``add_run`` or queued again, a run or a thread has ended that others
         may have waited for (it had limits, or an overlap that queues), somebody asked for a cancellation, a
-        pause or its end, a job was registered with another schedule, a replica came or went. What was
-        written after the wait before, or after the first, ends the next one at once. The own writes of this
-        object wake it not.
+        pause or its end, a job was registered with another schedule, a replica came or went, an event was
+        added. What was written after the wait before, or after the first, ends the next one at once. The own
+        writes of this object wake it not.
 
         It is a hint. It may come for nothing; and one is lost when a process dies just after its write, so
         whoever waits looks from time to time. Where processes cannot wake each other it comes every

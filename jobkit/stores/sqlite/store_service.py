@@ -93,7 +93,7 @@ class ServicePart(StorePart):
 
         rows = list(map(events.values_of, events_))
         if rows:
-            await self._database.write(partial(events.add, events=rows))
+            await self._write_and_wake(partial(events.add, events=rows))
 
     async def events(self, query: EventQuery) -> EventPage:
         from jobkit.stores.replicas import EventPage

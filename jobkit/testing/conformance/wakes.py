@@ -12,7 +12,7 @@ import pytest
 from jobkit.exceptions import StoreError
 from jobkit.statuses import RunStatus
 from jobkit.stores.base import Store
-from jobkit.stores.replicas import Replica
+from jobkit.stores.replicas import Event, Replica
 from jobkit.testing.conformance.kit import (
     HERE,
     JOB,
@@ -63,6 +63,10 @@ async def _registered(store: Store) -> None:
     await store.register_replica(replica)
 
 
+async def _happened(store: Store) -> None:
+    await store.add_events([Event("overrides.written", START, "job")])
+
+
 _WRITES: Final[dict[str, Callable[[Store], Awaitable[Any]]]] = {
     "a run is queued": lambda store: store.add_run(new_run()),
     "a run is queued again": _queued_again,
@@ -73,6 +77,7 @@ _WRITES: Final[dict[str, Callable[[Store], Awaitable[Any]]]] = {
     "a pause": lambda store: store.pause("job", by="ops"),
     "a schedule": lambda store: scheduled(store, JOB),
     "a replica": _registered,
+    "an event": _happened,
 }
 
 

@@ -1,0 +1,110 @@
+"""What signals mean to a service: stop, hurry, end; and read the files again."""
+
+from __future__ import annotations
+
+import _thread
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextvars import Context
+from datetime import timedelta
+from types import FrameType
+from typing import Final
+
+#: Seconds within which the event loop has to take notice of the second signal.
+REACTION: Final = 10.0
+
+
+class Signals:
+    """Inside an asyncio loop: SIGTERM or Ctrl-C calls *stop* on it, once more *hurry*, a third time *end*.
+
+    *end* is called in a thread of its own: also if the loop has not ended *patience* after the first signal,
+    or REACTION seconds after the second. SIGHUP calls *reload*, unless the terminal that the process was
+    started from has gone: that is a request to stop. A signal that was ignored before (``nohup``) still is.
+    Outside the main thread nothing is heard.
+    """
+
+    def __init__(
+        self,
+        *,
+        stop: Callable[[], None],
+        hurry: Callable[[], None],
+        reload: Callable[[], None],
+        end: Callable[[], object],
+        patience: timedelta,
+    ) -> None:
+        self.count = 0
+        #: The name of the signal that came first.
+        self.first: str | None = None
+        self._stop = stop
+        self._hurry = hurry
+        self._reload = reload
+        self._end = end
+        self._patience = patience.total_seconds()
+        self._over = False
+        self._terminal = _is_terminal()
+
+    @contextlib.contextmanager
+    def heard(self) -> Iterator[None]:
+        """While the block goes on."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        loop = asyncio.get_running_loop()
+
+        # Python handlers, not the loop's: they are called even while a job blocks the loop.
+        def handle(number: int, frame: FrameType | None) -> None:
+            self._heard(
+                signal.Signals(number), lambda call: loop.call_soon_threadsafe(call, context=Context())
+            )
+
+        numbers = [
+            number for name in ("SIGINT", "SIGTERM", "SIGHUP") if (number := getattr(signal, name, None))
+        ]
+        before = {number: signal.getsignal(number) for number in numbers}
+        ours = [number for number in numbers if before[number] != signal.SIG_IGN]
+        for number in ours:
+            signal.signal(number, handle)
+        try:
+            yield
+        finally:
+            self._over = True
+            for number in ours:
+                signal.signal(number, before[number])
+
+    def _heard(self, number: signal.Signals, soon: Callable[[Callable[[], None]], object]) -> None:
+        if number.name == "SIGHUP" and not (self._terminal and not _is_terminal()):
+            soon(self._reload)
+            return
+        self.count += 1
+        if self.count == 1:
+            self.first = number.name
+            soon(self._stop)
+            # `threading` takes locks for a new thread, which the interrupted code may hold.
+            _thread.start_new_thread(self._wait, (self._patience,))
+        elif self.count == 2:
+            soon(self._hurry)
+            _thread.start_new_thread(self._wait, (REACTION,))
+        elif self.count == 3:
+            _thread.start_new_thread(self._end, ())
+
+    def _wait(self, seconds: float) -> None:
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            time.sleep(0.1)
+            if self._over:
+                return
+        self._end()
+
+
+def _is_terminal() -> bool:
+    """Whether standard input is a terminal that is still there."""
+    try:
+        return sys.__stdin__ is not None and os.isatty(0)
+    except OSError:
+        return False
