@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+import heapq
 from typing import Generic, TypeVar
 
 Item = TypeVar("Item")
@@ -12,20 +12,23 @@ class Docket(Generic[Item]):
     """Items by the second that they are due at. Belongs to one thread.
 
     Ten thousand of one second keep nobody waiting who is due at the next: each second that has any gives its
-    share to what is taken.
+    share to what is taken. Of one second those come first that are due most often: they would otherwise miss
+    the next as well.
     """
 
     def __init__(self) -> None:
-        self._seconds: dict[int, deque[Item]] = {}
+        self._seconds: dict[int, list[tuple[int, int, Item]]] = {}
+        self._number = 0
         self._newest_first = False
         self._count = 0
 
     def __len__(self) -> int:
         return self._count
 
-    def add(self, second: int, item: Item) -> None:
-        """*item* is due at *second*."""
-        self._seconds.setdefault(second, deque()).append(item)
+    def add(self, second: int, item: Item, *, since: int) -> None:
+        """*item* is due at *second*, *since* seconds after it was before."""
+        self._number += 1
+        heapq.heappush(self._seconds.setdefault(second, []), (since, self._number, item))
         self._count += 1
 
     def clear(self) -> None:
@@ -45,7 +48,7 @@ class Docket(Generic[Item]):
             for second in sorted(self._seconds, reverse=self._newest_first):
                 items = self._seconds[second]
                 part = min(share, len(items), limit - len(taken))
-                taken.extend(items.popleft() for _ in range(part))
+                taken.extend(heapq.heappop(items)[2] for _ in range(part))
                 if not items:
                     del self._seconds[second]
         self._count -= len(taken)

@@ -30,8 +30,10 @@ if TYPE_CHECKING:
     from jobkit.scheduler.post import Post
     from jobkit.stores.ledger import JobState
 
-#: So many due jobs are claimed at a time: their runs begin before the next are looked at.
+#: So many due jobs are claimed at a time: their runs begin before the next are looked at. The first of many
+#: that are due at once do not wait for a hundred.
 SLICE: Final = 100
+FIRST_SLICE: Final = 10
 #: So many states of jobs are read between two slices.
 READ_AT_ONCE: Final = 500
 #: So many runs at a time plugins are asked about. Each has a time limit of its own.
@@ -101,6 +103,7 @@ class Ticks:
         self._woken = False
         self._stopped = False
         self._pause = 0.0
+        self._share = FIRST_SLICE
         self._asked: set[Timed] = set()
         self._admitted: list[tuple[Timed, Step]] = []
         self._wall = self._shown = math.nan
@@ -160,7 +163,8 @@ class Ticks:
             now = self._post.time.now()
             if self._timetable.behind:
                 self._timetable.read(READ_AT_ONCE, now)
-            jobs = self._timetable.due(now, min(SLICE, ASKED_AT_ONCE - len(self._asked)))
+            jobs = self._timetable.due(now, min(self._share, ASKED_AT_ONCE - len(self._asked)))
+            self._share = min(2 * self._share, SLICE) if jobs else FIRST_SLICE
             if jobs or self._admitted:
                 await self._slice(jobs, asks)
             elif self._timetable.behind:

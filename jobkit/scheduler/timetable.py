@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 #: So many seconds after which a job is looked at again that something is wrong with.
 AFTER_FAILURE: Final = 60
 #: So many jobs are moved from the agenda to the docket at a time, at most.
-_MOVED_AT_ONCE: Final = 5000
+_MOVED_AT_ONCE: Final = 1000
 
 
 @dataclass(eq=False, slots=True)
@@ -168,7 +168,8 @@ class Timetable:
     def due(self, now: datetime, limit: int) -> list[Timed]:
         """Take *limit* jobs in hand that are due, at most, from every second that has any."""
         for job in self._agenda.due(now.timestamp(), _MOVED_AT_ONCE):
-            self._docket.add(job.at, job)
+            mark = job.state.mark
+            self._docket.add(job.at, job, since=0 if mark is None else job.at - second_of(mark))
         taken: list[Timed] = []
         while len(self._docket) and len(taken) < limit:
             for job in self._docket.take(limit - len(taken)):
