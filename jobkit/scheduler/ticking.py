@@ -78,8 +78,8 @@ class Ticks:
     """Accounts for the ticks of one replica's jobs. Belongs to the event loop.
 
     *submit* is called with the run of each tick, in order; what it raises is logged, and the run stays
-    queued. ``on_cancel`` are called with each run that was asked to stop for one of its own job: the store tells
-    others, and not the process that asked.
+    queued. ``on_cancel`` are called with each run that was asked to stop for one of its own job: the store
+    tells others, and not the process that asked.
     """
 
     def __init__(
