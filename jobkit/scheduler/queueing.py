@@ -79,7 +79,7 @@ class Queue:
         self._executing: dict[str, JobSpec] = {}
         self._left = Leftovers(post)
         self._unknown = Unknown(post, knows)
-        self._more = False
+        self._more = self._held_back = False
         self._thorough = True
         self._following: datetime | None = None
         self._stopped = False
@@ -110,7 +110,7 @@ class Queue:
         """A run has ended in this process. Looks at the store if something there may have waited for that."""
         if self._more and self._gate.waiting < self._page // 2:
             self.wake()
-        elif self._left:
+        elif self._left or self._held_back:
             self._woken.set()
 
     def stop(self) -> None:
@@ -190,15 +190,20 @@ class Queue:
         store, node, limits = self._post.store, self._post.node, self._post.config.scheduler.limits
         size = self._size(thorough)
         found = await store.queued(node=node, limits=limits, limit=size)
-        waits, self._more = bool(found), len(found) == size
-        if self._more and any(run.job not in self._post.jobs for run in found):
+        waits, full = bool(found), len(found) == size
+        if full and any(run.job not in self._post.jobs for run in found):
             # Others' must not hide ours.
             found += await store.queued(jobs=list(self._post.jobs), node=node, limits=limits, limit=size)
-        await self._take(found)
+        held_back = await self._take(found)
+        self._held_back = bool(held_back)
         if thorough:
+            if full and held_back:  # those of a limit that will be full must not hide the others
+                narrow = {**limits, **dict.fromkeys(held_back, 1)}
+                await self._take(await store.queued(node=node, limits=narrow, limit=size))
+            self._more = full and not held_back
             if not found:
                 waits = bool(await store.queued(node=node, limit=1))
-            if not self._more:
+            if not full:
                 self._unknown.forget_all_but(run.job for run in found)
             await self._left.forget_others()
             self._following = await store.next_queued()
@@ -212,21 +217,27 @@ class Queue:
         more = self._page if thorough else _FEW
         return min(more + len(self._hands) + self._left.unwilling, 10_000)
 
-    async def _take(self, found: list[RunRecord]) -> None:
+    async def _take(self, found: list[RunRecord]) -> set[str]:
+        """Hand over what may begin; the names of limits that kept some from that."""
+        held_back: set[str] = set()
         now, room = self._post.clock.monotonic(), Room(self._post.config.scheduler.limits)
         for executing in self._executing.values():
             room.take(executing)
         for record in {run.id: run for run in found}.values():
             hand, spec = self._hands.get(record.id), self._post.jobs.get(record.job)
             if self._stopped:
-                return
+                break
             if hand is not None and (hand.begun or now - hand.at < _FORGOTTEN):
                 if spec is not None:
                     room.take(spec)
             elif spec is None:
                 await self._end(record, self._unknown.outcome(record))
-            elif not self._left.rests(record.id) and self._can_run(record, spec) and room.take(spec):
-                await self._hand_over(record, spec, sure=True)
+            elif not self._left.rests(record.id) and self._can_run(record, spec):
+                if room.take(spec):
+                    await self._hand_over(record, spec, sure=True)
+                else:
+                    held_back.update(spec.limits)
+        return held_back & self._post.config.scheduler.limits.keys()
 
     def _can_run(self, record: RunRecord, spec: JobSpec) -> bool:
         """Whether this process could execute it now; otherwise it is left for others."""

@@ -606,6 +606,21 @@ def test_runs_of_others_do_not_hide_ours(bench: Bench) -> None:
     assert own.started_at - own.queued_at < second(0.1)
 
 
+def test_runs_of_a_limit_do_not_hide_the_others(on_both: Bench) -> None:
+    """However many wait for it."""
+    on_both.settings = "limits = { db = 1 }"
+
+    async def call() -> list[RunRecord]:
+        for _ in range(300):
+            await on_both.add("minute", limits=("db",), priority=9)
+        free = await on_both.add("well")
+        on_both.queue.wake()
+        return await on_both.over(free)
+
+    [free] = on_both(call, spec_of(minute, limits=("db",)), spec_of(well))
+    assert free.started_at - free.queued_at <= second(POLL + 1)
+
+
 def test_a_job_whose_file_broke_waits_to_be_mended(bench: Bench) -> None:
     """A sound one begins within seconds; one that stays broken fails after ten minutes, and says why."""
     broken = spec_of(well).with_error(CollectionError("the file is broken"))

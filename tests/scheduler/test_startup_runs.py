@@ -246,6 +246,23 @@ def test_replicas_that_start_at_the_same_instant_share_a_run(on_both: Fleet) -> 
     assert all(runs[1].finished_at <= at <= runs[1].finished_at + timedelta(seconds=2) for at in through)
 
 
+def test_with_ids_of_their_own_they_would_not_share_it(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Negative control: it is the computed id that decides."""
+    fleet.settings = 'startup = ["migrate"]'
+    monkeypatch.setattr(
+        "jobkit.scheduler.startup_runs._id_after", lambda job, before: new_run_id(fleet.clock.now())
+    )
+
+    async def call() -> list[RunRecord]:
+        replicas = [await fleet.replica(fleet.job("migrate", overlap="allow")) for _ in range(2)]
+        async with anyio.create_task_group() as tasks:
+            for one in replicas:
+                tasks.start_soon(one.startup.listed)
+        return await runs_of(replicas[0].post.store)
+
+    assert len(fleet(call)) == 2
+
+
 def test_a_run_of_a_replica_that_still_lives_is_shared_for_some_minutes(on_both: Fleet) -> None:
     """Five, unless it is said otherwise."""
     on_both.settings = 'startup = ["migrate"]'
