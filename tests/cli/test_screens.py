@@ -22,6 +22,8 @@ SCREENS = {
     "history-failed": (["history", "--status", "failed", "--since", "2d"], 0),
     "history-none": (["history", "--job", "close_month"], 0),
     "logs": (["logs", "last"], 0),
+    "retry-unknown": (["retry", "9999"], 4),
+    "queue-conflict": (["run", "cleanup_old_records", "--queue", "-x"], 4),
     "dry-run": (["run", "--ext", "web", "--tag", "nightly", "--dry-run"], 0),
     "unknown-job": (["run", "cleanup_old_record"], 4),
     "db-status": (["db", "status"], 0),
