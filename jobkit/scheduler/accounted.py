@@ -185,7 +185,8 @@ async def by_span(store: Store, question: Question, evidence: Evidence) -> Answe
         text = f"it was missed: {_why_missed(question, evidence)}"
     answer = Answer(
         job=question.job, at=question.second, code=reason, text=sentence(f"it did not run: {text}"),
-        run=run, span=record, pause=pause, events=evidence.steps if reason == "misfire" else (),
+        run=run, span=record, pause=pause,
+        events=(*evidence.steps, *evidence.traffic_around(question.second)) if reason == "misfire" else (),
     )  # fmt: skip
     return answer.adding(_span_facts(record, question))
 

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 MOST_CHANGES: Final = 1000
 #: So far around a tick steps of a clock are looked for.
 _AROUND: Final = timedelta(hours=1)
+_TRAFFIC: Final = ("scheduler.started", "scheduler.stopped", "scheduler.vanished")
+_MOST_TRAFFIC: Final = 10_000
 _MICROSECOND: Final = timedelta(microseconds=1)
 _FIRST: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -67,12 +69,24 @@ class Evidence:
     #: By which hashes of its schedule the schedulers that live would make its ticks.
     registered_by: frozenset[str]
     steps: tuple[EventRecord, ...]
+    #: Schedulers that came, stopped and vanished, newest first.
+    traffic: tuple[EventRecord, ...]
     known_since: datetime | None
 
     @property
     def stays(self) -> list[Stay]:
         """When schedulers were there."""
-        return stays(self.replicas)
+        farewells = {
+            str(record.event.data.get("replica")): record.event.at
+            for record in self.traffic
+            if record.event.kind == "scheduler.stopped"
+        }
+        return stays(self.replicas, farewells)
+
+    def traffic_around(self, instant: datetime) -> tuple[EventRecord, ...]:
+        """What a scheduler was last said to do before *instant*, and first after it, newest first."""
+        later = [record for record in self.traffic if record.event.at > instant][-1:]
+        return tuple(later + [record for record in self.traffic if record.event.at <= instant][:1])
 
     @property
     def mark(self) -> datetime | None:
@@ -119,6 +133,7 @@ async def gathered(store: Store, question: Question) -> Evidence:
         replicas=replicas,
         registered_by=await _registered_by(store, job, replicas, states),
         steps=(await store.events(steps)).events,
+        traffic=(await store.events(EventQuery(kinds=_TRAFFIC, limit=_MOST_TRAFFIC))).events,
         known_since=await _known_since(store, job, list(states.values()), changes),
     )
 

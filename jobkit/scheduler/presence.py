@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -38,21 +38,23 @@ def lives(state: ReplicaState) -> bool:
     return state.live and not state.replica.owner.dead(expired=False)
 
 
-def stays(replicas: Iterable[ReplicaState]) -> list[Stay]:
-    """The stays of all schedulers among *replicas*, the earliest first."""
-    found = [_stay(state) for state in replicas if state.replica.kind == "scheduler"]
+def stays(replicas: Iterable[ReplicaState], farewells: Mapping[str, datetime]) -> list[Stay]:
+    """The stays of all schedulers among *replicas*, the earliest first.
+
+    *farewells* says by their ids when they stopped: who is gone without one has vanished.
+    """
+    found = [_stay(state, farewells) for state in replicas if state.replica.kind == "scheduler"]
     return sorted(found, key=lambda stay: stay.since)
 
 
-def _stay(state: ReplicaState) -> Stay:
+def _stay(state: ReplicaState, farewells: Mapping[str, datetime]) -> Stay:
     node, pid = state.replica.node, state.replica.owner.pid
+    stopped = farewells.get(state.replica.id)
+    if stopped is not None:
+        return Stay(state.registered_at, stopped, node, pid)
     if lives(state):
         return Stay(state.registered_at, None, node, pid)
-    stopped, heard = state.stopped_at, state.heartbeat_at
-    # One that stops says so itself; of one that vanished the others find out after some heartbeats.
-    if stopped is not None and stopped - heard <= 2 * state.replica.interval:
-        return Stay(state.registered_at, stopped, node, pid)
-    return Stay(state.registered_at, heard, node, pid, vanished=True)
+    return Stay(state.registered_at, state.heartbeat_at, node, pid, vanished=True)
 
 
 def present(found: Iterable[Stay], instant: datetime) -> Stay | None:

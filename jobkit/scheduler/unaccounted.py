@@ -171,7 +171,8 @@ def _not_accounted_yet(question: Question, evidence: Evidence) -> Answer:
     if not any(stay.until is None for stay in stays):
         gap = gap_at(stays, question.now)
         text = "none is running now" if gap is None else gap_text(gap, zone)
-        return _answer(question, "no_scheduler", f"nothing has looked at it yet: {text}").adding(
+        events = evidence.traffic_around(question.now)
+        return _answer(question, "no_scheduler", f"nothing has looked at it yet: {text}", *events).adding(
             [Fact("policy", _when_one_starts(question))] if question.spec is not None else []
         )
     if evidence.registered_by and not evidence.registered_by & {state.hash for state in evidence.states}:

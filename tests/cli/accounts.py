@@ -50,10 +50,13 @@ class Account:
     # -- schedulers -----------------------------------------------------------------------------------
 
     async def scheduler(
-        self, start: str, stop: str | None = None, *, vanishes: bool = False, pid: int = 4242,
+        self, start: str, stop: str | None = None, *, vanishes: bool | None = False, pid: int = 4242,
         schedules: Mapping[str, str] | None = None,
     ) -> None:  # fmt: skip
-        """One that was there from *start* to *stop*; still is at the present, if that is None."""
+        """One that was there from *start* to *stop*; still is at the present, if that is None.
+
+        *vanishes* None: it vanished, and the others have found that out at once.
+        """
         self.at(start)
         owner = ProcessIdentity("host-a", "boot-1", "pid:[1]", pid, "1000")
         replica = Replica(
@@ -61,10 +64,17 @@ class Account:
             schedules=schedules or {},
         )  # fmt: skip
         await self.store.register_replica(replica)
+        await self._say("scheduler.started", replica)
         self.at(stop or "2026-11-22T13:04:08")
         await self.store.heartbeat(replica.id)
-        if stop is not None and not vanishes:
+        if stop is not None and vanishes is False:
+            await self._say("scheduler.stopped", replica)
+        if stop is not None and vanishes is not True:
             await self.store.deregister(replica.id)
+
+    async def _say(self, kind: str, replica: Replica) -> None:
+        about = {"replica": replica.id, "node": replica.node, "pid": replica.owner.pid}
+        await self.store.add_events([Event(kind, self.now, None, None, about)])
 
     async def scheduled(self, job: str, since: str, *, hash: str = HASH, expected: str | None = None) -> None:
         """Have a job scheduled from *since* on."""
