@@ -137,16 +137,18 @@ def report(what: str, found: list[float]) -> None:
     print(f"  {what}: median {found[len(found) // 2]:.1f} ms, worst {found[-1]:.1f} ms, of {len(found)}")
 
 
-async def main(count: int = 100_000, due: int = 10_000, *stores: str) -> None:
+async def main(count: int = 100_000, due: int = 10_000, store: str | None = None) -> None:
     """Print the figures of each store."""
-    for kind in stores or ("memory", "sqlite"):
+    for kind in ("memory", "sqlite") if store is None else (store,):
         print(kind)
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
             url: Any = "memory://" if kind == "memory" else "sqlite:///runs.db"
-            async with open_store(url, project="bench", root=folder) as store:
-                await measure(store, count, due, folder)
+            async with open_store(url, project="bench", root=folder) as opened:
+                await measure(opened, count, due, folder)
 
 
 if __name__ == "__main__":
-    anyio.run(main, *map(int, sys.argv[1:3]), *sys.argv[3:])
+    counts = [int(given) for given in sys.argv[1:3]]
+    arguments: list[Any] = [*counts, *sys.argv[3:4]]
+    anyio.run(main, *arguments)

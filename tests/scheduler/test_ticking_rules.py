@@ -425,6 +425,7 @@ def test_many_of_one_second_do_not_delay_the_next(world: MakeWorld) -> None:
         queued = [run for _, run in replica.submitted if run.job == "few" and run.scheduled_at is not None]
         late = [run.queued_at - run.scheduled_at for run in queued if run.queued_at and run.scheduled_at]
         assert max(late) < 2 * SECOND
-        assert slices[-1]["man"] >= 50
+        # And yet most of what is claimed is theirs.
+        assert max(each["man"] for each in slices) >= 75
 
     world().run(main)
