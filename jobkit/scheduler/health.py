@@ -95,12 +95,11 @@ def _schedulers(seen: Snapshot) -> Iterator[Finding]:
 
 
 def _nobody(seen: Snapshot) -> str:
-    if not (past := stays(seen.gone)):
+    if not (past := stays(seen.gone, seen.farewells)):
         return "no scheduler has ever run with this store, so nothing is late and nothing fires"
     last = max(past, key=lambda stay: stay.until or seen.now)
     who = f"the last one, {last.node} (pid {last.pid}),"
-    if last.until is None:  # its heartbeat is young, and its process, on this host, is dead
-        return f"no scheduler is running: {who} has died without a word"
+    assert last.until is not None, "those that are gone have gone at some time"
     ago = f"{_age(seen.now - last.until)} ago ({_at(last.until, seen)})"
     if last.vanished:
         return f"no scheduler is running: {who} vanished; it was last heard of {ago}"

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
+from jobkit.scheduler.presence import lives
 from jobkit.scheduler.tardiness import late_jobs
 from jobkit.statuses import RunStatus
 from jobkit.stores.base import RunQuery
@@ -43,6 +44,8 @@ class Snapshot:
     schema: SchemaStatus | None = None
     live: Sequence[ReplicaState] = ()
     gone: Sequence[ReplicaState] = ()
+    #: When replicas, by id, said that they stopped.
+    farewells: Mapping[str, datetime] = field(default_factory=dict)
     states: Mapping[JobKey, JobState] = field(default_factory=dict)
     late: Mapping[str, Late] = field(default_factory=dict)
     steps: Sequence[EventRecord] = ()
@@ -64,12 +67,8 @@ async def live_replicas(store: Store, *, hashes: bool = True) -> list[ReplicaSta
 
     Raises StoreError.
     """
-    live = _living(await store.replicas(hashes=False))
+    live = [*filter(lives, await store.replicas(hashes=False))]
     return await store.replicas([state.replica.id for state in live]) if hashes and live else live
-
-
-def _living(replicas: Iterable[ReplicaState]) -> list[ReplicaState]:
-    return [state for state in replicas if state.live and not state.replica.owner.dead(expired=False)]
 
 
 async def take(
@@ -78,8 +77,9 @@ async def take(
     """Look at *store*, which is entered, and at the project. Raises StoreError."""
     now = await store.now()
     replicas = await store.replicas(hashes=False)
-    ids = frozenset(state.replica.id for state in _living(replicas))
+    ids = frozenset(state.replica.id for state in replicas if lives(state))
     steps = await store.events(EventQuery(kinds=("clock.stepped",), since=now - STEPS_WITHIN, limit=10))
+    stopped = await store.events(EventQuery(kinds=("scheduler.stopped",), limit=_PAGE))
     waiting, startable, limited = await _waiting(store, config, now)
     scheduler = config.scheduler
     return Snapshot(
@@ -88,6 +88,7 @@ async def take(
         schema=await store.schema(),
         live=await store.replicas(ids) if ids else [],
         gone=[state for state in replicas if state.replica.id not in ids],
+        farewells={str(each.event.data.get("replica")): each.event.at for each in stopped.events},
         states=await store.job_states(),
         late=await late_jobs(store, jobs, config, now),
         steps=steps.events,

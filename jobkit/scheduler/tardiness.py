@@ -62,6 +62,9 @@ class Watched:
 
     def late(self, now: datetime) -> Late | None:
         """How late it is at *now*; None if it is not."""
+        first = self.next_look()
+        if first is None or first >= now:
+            return None  # nearly always; and looking back, for the newest tick, is slow
         done, p95 = self.punctuality.tick, self.punctuality.p95
         since = max(self.since, self.known_from)
         tick = late(self.job, since=since, succeeded=done, p95=p95, now=now)

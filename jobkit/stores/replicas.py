@@ -63,7 +63,7 @@ class ReplicaState:
 class Event:
     """Something that happened to the schedule, so that it can be explained: ``scheduler.started``,
     ``scheduler.stopped``, ``scheduler.vanished``, ``job.changed``, ``job.paused``, ``job.resumed``,
-    ``clock.stepped``; ``overrides.written``, for schedulers to take them up.
+    ``job.late``, ``job.on_time``, ``clock.stepped``; ``overrides.written``, for schedulers to take them up.
 
     *actor* is who did it, *data* what else there is to say."""
 

@@ -20,7 +20,7 @@ from jobkit.scheduler.standing import job_key, options_hash, schedule_hash
 from jobkit.statuses import RunStatus, Trigger
 from jobkit.stores.base import LeaseRequest, NewRun, Outcome, Store
 from jobkit.stores.ledger import Claim, JobRegistration
-from jobkit.stores.replicas import Replica
+from jobkit.stores.replicas import Event, Replica
 from jobkit.stores.sqlite.store import SqliteStore
 from tests.cli.harness import NOW, CommandLine
 
@@ -92,6 +92,15 @@ class Deployment:
             await store.finish(lease, Outcome(status=status, finished_at=ended, duration_ms=took))
 
         self.at(tick, run)
+
+    def stop(self, replica: str, ago: timedelta) -> None:
+        """It stopped in order so long *ago*, and said so."""
+
+        async def leave(store: Store) -> None:
+            await store.deregister(replica)
+            await store.add_events([Event("scheduler.stopped", NOW - ago, data={"replica": replica})])
+
+        self.at(NOW - ago, leave)
 
     def replica(
         self,

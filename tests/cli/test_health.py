@@ -86,7 +86,7 @@ def test_without_a_scheduler_ever_nothing_is_late(deployment: Deployment) -> Non
 
 def test_a_scheduler_that_stopped_is_missed(served: Deployment) -> None:
     """With when it did."""
-    served.at(NOW - 2 * HOUR, lambda store: store.deregister("host-b-4242"))
+    served.stop("host-b-4242", ago=2 * HOUR)
     message = only(health(served, code=1), "scheduler.none").message
     assert message == (
         "no scheduler is running: the last one, host-b (pid 4242), stopped 2h ago (2026-11-22 12:04:08 CET)"
@@ -107,7 +107,7 @@ def test_a_dead_process_of_this_host_is_no_scheduler(deployment: Deployment) -> 
     deployment.replica("here", owner=dead)
     deployment.replica("host-c", kind="worker")
     message = only(health(deployment, code=1), "scheduler.none").message
-    assert "here (pid 4194305), has died without a word" in message
+    assert "here (pid 4194305), vanished; it was last heard of 4s ago" in message
 
 
 def test_a_scheduler_that_is_off_is_no_fault(deployment: Deployment) -> None:
@@ -360,7 +360,7 @@ def test_a_wrong_configuration_is_another_matter(served: Deployment) -> None:
 def test_quietly_it_says_what_is_wrong(served: Deployment) -> None:
     """And nothing where nothing is."""
     assert served.cli("health", "-q").out == ""
-    served.at(NOW - MINUTE, lambda store: store.deregister("host-b-4242"))
+    served.stop("host-b-4242", ago=MINUTE)
     assert served.cli("health", "-q").out.startswith("FAIL  scheduler.none  no scheduler is running")
 
 

@@ -44,7 +44,7 @@ _SQLITE = """
 import tempfile
 from pathlib import Path
 import pytest
-from jobkit.stores.sqlite import claims, leases, outbox, overlaps, runs, schema, upkeep
+from jobkit.stores.sqlite import claims, leases, outbox, overlaps, punctuality, runs, schema, upkeep
 from jobkit.stores.sqlite.store import SqliteStore
 from jobkit.statuses import RunStatus
 from jobkit.stores.base import RunQuery

@@ -169,6 +169,30 @@ _MEMORY_CONTROLS = {
 }
 
 _SQLITE_CONTROLS = {
+    "whatever has run is done": (
+        """
+punctuality._TICK = punctuality._TICK.replace("AND status = 'succeeded'", "")
+""",
+        {"test_a_retry_does_the_tick_that_it_repeats", "test_a_tick_is_done_when_its_run_has_succeeded"},
+    ),
+    "retries do nothing for their ticks": (
+        """
+punctuality._RETRIED = punctuality._RETRIED.replace("'retry'", "'api'")
+""",
+        {
+            "test_a_retry_does_the_tick_that_it_repeats",
+            "test_each_node_has_its_own_ticks",
+            "test_the_first_success_may_be_a_retry",
+        },
+    ),
+    "every run tells how long a job takes": (
+        """
+punctuality._NEWEST = punctuality._NEWEST.replace("LIMIT ?", "LIMIT max(?, 10000)")
+punctuality._durations = lambda connection, job: [took for _, took in connection.execute(
+    punctuality._NEWEST, (job, 1)) if took is not None]
+""",
+        {"test_it_is_known_how_long_runs_take", "test_the_newest_runs_tell_how_long_they_take"},
+    ),
     "the mark is not compared": (
         """
 claims._as_expected = lambda state, step: True
