@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from jobkit.config import load_config
+from jobkit.exceptions import StoreError
 from jobkit.statuses import Trigger
 from jobkit.stores.ledger import JobKey
 from jobkit.stores.replicas import EventQuery
@@ -272,6 +273,49 @@ def test_nothing_is_claimed_after_the_stop(world: MakeWorld) -> None:
         await here.replica(job())
         await here.pass_(5)
         assert (await here.ran())[-1] == START + 15 * SECOND
+
+    world().run(main)
+
+
+def test_it_stops_while_the_store_is_away(world: MakeWorld) -> None:
+    """Nothing has to come back for that; the tick is left to others."""
+
+    async def main(here: World) -> None:
+        replica = await here.replica(job(text="*/10 * * * * *"))
+        await here.pass_(5)
+        here.store.away = True
+        await here.pass_(8)
+        assert replica.serving
+        replica.ticks.stop_claiming()
+        await here.pass_(0.01)
+        assert not replica.serving
+        asked = here.store.asked
+        await here.pass_(20)
+        assert here.store.asked == asked
+        here.store.away = False
+
+    world().run(main)
+
+
+def test_what_a_store_refuses_is_one_jobs_trouble(world: MakeWorld) -> None:
+    """The others of the same slice have their ticks; that one is tried again in a minute."""
+    specs = [job(f"job{number}", "*/10 * * * * *") for number in range(5)]
+
+    async def main(here: World) -> None:
+        claim = here.store.store.claim
+
+        async def refuse(claims: Any) -> Any:
+            if here.clock.now() < START + timedelta(minutes=1) and "job3" in {one.key.job for one in claims}:
+                raise StoreError("it does not want job3")
+            return await claim(claims)
+
+        here.store.store.claim = refuse
+        await here.replica(*specs)
+        await here.pass_(31)
+        for spec in specs:
+            assert len(await here.ran(spec.name)) == (0 if spec.name == "job3" else 3)
+        await here.pass_(60)
+        assert sorted(await here.rows(specs[3])) == due(specs[3], START, START + 90 * SECOND)
 
     world().run(main)
 

@@ -102,6 +102,7 @@ class Replica:
     control: Control
     seconds: float | None
     tasks: TaskGroup
+    serving: bool = False
     scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
     submitted: list[tuple[datetime, RunRecord]] = field(default_factory=list)
     later: list[tuple[datetime, RunRecord]] = field(default_factory=list)
@@ -127,8 +128,10 @@ class Replica:
             self.ticks.ended(ended)
 
     async def serve(self) -> None:
+        self.serving = True
         with self.scope:
             await self.ticks.serve()
+        self.serving = False
 
 
 class World:
