@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -52,9 +53,20 @@ class LedgerAgreement(Agreement):
         overlap=OVERLAPS,
         limits=LIMITS,
         reason=st.none() | st.sampled_from(["misfire", "paused"]),
+        missed=st.booleans(),
+        in_turn=st.booleans(),
     )
     def claim(
-        self, key: JobKey, ahead: int, passed: bool, covers: bool, overlap: Overlap, limits: Any, reason: Any
+        self,
+        key: JobKey,
+        ahead: int,
+        passed: bool,
+        covers: bool,
+        overlap: Overlap,
+        limits: Any,
+        reason: Any,
+        missed: bool,
+        in_turn: bool,
     ) -> Any:
         state = (self.both(lambda store: store.job_states([key])) or {}).get(key)
         if state is None or state.mark is None:
@@ -67,7 +79,18 @@ class LedgerAgreement(Agreement):
             claim = Claim(key, expected, state.hash, tick, passed=before, span=span)
         else:
             new = self.new_tick(key, tick, covers, limits)
-            claim = Claim(key, expected, state.hash, tick, passed=before, run=new, tick=tick, overlap=overlap)
+            new = replace(new, trigger=Trigger.CATCHUP) if missed else new
+            claim = Claim(
+                key,
+                expected,
+                state.hash,
+                tick,
+                passed=before,
+                run=new,
+                tick=tick,
+                overlap=overlap,
+                in_turn=in_turn,
+            )
         self.carry_out(claim)
         return claim
 
@@ -204,7 +227,9 @@ class LedgerAgreement(Agreement):
 
     @invariant()
     def no_tick_has_two_runs(self) -> None:
-        page = self.both(lambda store: store.runs(RunQuery(limit=10_000, triggers=[Trigger.SCHEDULE])))
+        page = self.both(
+            lambda store: store.runs(RunQuery(limit=10_000, triggers=[Trigger.SCHEDULE, Trigger.CATCHUP]))
+        )
         assert page is not None
         # The node of a run that was started is that of its process.
         where = {run.id: run for run in page.runs}
