@@ -14,9 +14,10 @@ import anyio
 from jobkit.cli.exit_codes import ExitCode
 from jobkit.cli.last_words import end_at_once
 from jobkit.cli.signals import Signals
-from jobkit.cli.starting import banner, standing_text
+from jobkit.cli.starting import banner, off_by, standing_text
 from jobkit.cli.systemd import EXTEND_EVERY, Supervisor
 from jobkit.exceptions import ConfigError, JobkitError, StoreError, StoreUnavailable
+from jobkit.logs import get_logger
 from jobkit.processes import ProcessIdentity
 from jobkit.runner.outcome import Stop
 from jobkit.runner.steady_loop import SteadyLoop
@@ -85,7 +86,8 @@ class _Service:
                     await self._serve()
             self._served.signal = signals.first
         self._supervisor.close()
-        self._served.recorded = await self._all_recorded()
+        if entered is not None:
+            self._served.recorded = await self._all_recorded()
         return self._served
 
     # -- beginning ------------------------------------------------------------------------------------------
@@ -117,8 +119,10 @@ class _Service:
                 await self._stop.wait()
 
     async def _serve(self) -> None:
-        for line in banner(self._project, self._session):
-            self._session.output.aside(line)
+        lines = [*banner(self._project, self._session)]
+        self._session.output.aside(*lines)
+        if not lines and not self._project.config.scheduler.enabled:
+            get_logger().warning("scheduler.off", where=off_by(self._project), does="only queued runs")
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._report_phases)
             tasks.start_soon(self._heed_reloads)

@@ -29,13 +29,18 @@ def banner(project: Project, session: Session) -> Iterator[str]:
     yield from header([*place(config, now), mask_url(config.scheduler.store), f"node {node}"], terminal)
     yield f"  {standing_text(project)}"
     if not config.scheduler.enabled:
-        where = config.origin("scheduler.enabled").describe(config.root)
-        yield terminal.style(f"  the scheduler is off ({where}): only queued runs are executed", "caution")
+        text = f"  the scheduler is off ({off_by(project)}): only queued runs are executed"
+        yield terminal.style(text, "caution")
     elif (following := _next(project, now)) is not None:
         instant, name = following
         zone = ZoneInfo(config.scheduler.timezone)
         yield f"  next: {name} at {near(instant, now, zone)}, in {distance(instant - now)}"
     yield f"  Ctrl-C stops it: running jobs get {config.scheduler.shutdown_grace.total_seconds():g} s"
+
+
+def off_by(project: Project) -> str:
+    """The place of what decided ``[scheduler] enabled``."""
+    return project.config.origin("scheduler.enabled").describe(project.root)
 
 
 def standing_text(project: Project) -> str:

@@ -33,6 +33,8 @@ else:
 
 #: The largest source file that is read, in bytes.
 LARGEST = 8 * 1024 * 1024
+#: In a compiled file: it was made from a source of this time and size, not of this content.
+_BY_TIME = bytes(4)
 
 
 class Executed:
@@ -193,9 +195,15 @@ class ModuleLoader(SourceFileLoader):
         return self._from_cache() or super().get_code(fullname)
 
     def get_data(self, path: str) -> bytes:
-        if path.endswith(".pyc") and not self._may_execute(os.stat(path).st_mode, path):
+        if not path.endswith(".pyc"):
+            return super().get_data(path)
+        status = os.stat(path)
+        if not self._may_execute(status.st_mode, path):
             raise PermissionError(f"not trusted: {path}")  # importlib then compiles the source
-        return super().get_data(path)
+        data = super().get_data(path)
+        if self._is_older(status) and data[4:8] == _BY_TIME:
+            raise OSError(f"older than its source: {path}")  # as above
+        return data
 
     def _from_cache(self) -> CodeType | None:
         """The code in the bytecode cache, if it certainly is that of the file as it is now.
@@ -212,10 +220,16 @@ class ModuleLoader(SourceFileLoader):
                 os.close(descriptor)
             if data[:16] != self._header() or not self._may_execute(status.st_mode, self._compiled):
                 return None
+            if self._is_older(status):
+                return None
             code = marshal.loads(data[16:])  # noqa: S302 - Python's own cache, and its owner is trusted
         except (OSError, ValueError, EOFError, TypeError):
             return None
         return code if isinstance(code, CodeType) and code.co_filename == self.path else None
+
+    def _is_older(self, compiled: os.stat_result) -> bool:
+        """Python compares whole seconds: within one, a version of the same size would not be told apart."""
+        return compiled.st_mtime_ns < self.status.st_mtime_ns
 
     def _header(self) -> bytes:
         """What a compiled file starts with that was made from the source as it is now."""

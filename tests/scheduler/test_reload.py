@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -168,17 +169,23 @@ async def test_a_run_that_goes_on_keeps_its_module(folder: Folder) -> None:
     assert folder.project.jobs["long"].target is not running
 
 
-async def test_stale_bytecode_never_runs(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("by", ["reload", "new process"])
+async def test_stale_bytecode_never_runs(folder: Folder, monkeypatch: pytest.MonkeyPatch, by: str) -> None:
     """Two edits of the same size within a second, while the bytecode of the first lies in the cache."""
     monkeypatch.setattr(sys, "dont_write_bytecode", False)
     path = folder.job("twice", body="1")
-    second = 1_800_000_000 * 10**9
+    second = time.time_ns() // 10**9 * 10**9
     os.utime(path, ns=(second, second))
     reloader = folder.load()
-    assert [*path.parent.glob("__pycache__/twice.*.pyc")]
+    [compiled] = path.parent.glob("__pycache__/twice.*.pyc")
+    os.utime(compiled, ns=(second + 10, second + 10))
     folder.job("twice", body="2")
-    os.utime(path, ns=(second + 5, second + 5))
-    assert (await reloader.reload()).changed == ("twice",)
+    os.utime(path, ns=(second + 20, second + 20))
+    if by == "reload":
+        assert (await reloader.reload()).changed == ("twice",)
+    else:
+        folder.project.close()
+        folder.load()
     assert await folder.run("twice") == 2
 
 

@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from jobkit.project import Project
 
 
+_PLATFORM = sys.platform
+
+
 class _Duration(click.ParamType[timedelta]):
     name = "duration"
 
@@ -63,7 +66,7 @@ def command(session: Session, reload: bool, wait_store: timedelta | None) -> int
     cancelled and recorded; once more: now. SIGHUP reads job files and configuration again. Logs go to
     standard error. Exit code 0 once everything is recorded.
     """
-    if sys.platform == "win32":
+    if _PLATFORM == "win32":
         raise ConfigError(
             "`jobkit start` does not work on Windows",
             code="JK820",

@@ -13,6 +13,7 @@ from tests.cli.harness import CommandLine, Ended
 from tests.scenario.codes.walk import Walk
 
 ELSEWHERE: dict[str, str] = {
+    "JK820": "tests/cli/test_start.py::test_windows_is_told_what_works_there",
     "JK890": "tests/virtual_time/test_clock.py::test_a_loop_with_nothing_left_says_so",
     "JK891": "tests/virtual_time/test_clock.py::test_a_thread_that_passes_the_time_for_real_is_named",
 }
