@@ -25,7 +25,7 @@ _MEMORY_CONTROLS = {
     def _has_run(self, step):
         return False
 """,
-        {"test_a_tick_that_has_a_run_gets_no_second"},
+        {"test_a_tick_that_has_a_run_gets_no_second", "test_the_same_claim_in_turn_finds_its_run"},
     ),
     "whoever is early gets the tick": (
         """
@@ -118,6 +118,7 @@ _MEMORY_CONTROLS = {
         return [held for held in super()._open_of(key) if not held.record.status.finished]
 """,
         {
+            "test_an_abandoned_thread_of_the_backlog_is_open",
             "test_it_counts_for_limits",
             "test_it_counts_for_overlap",
         },
@@ -265,7 +266,7 @@ before, union, after = overlaps._OPEN.partition("UNION ALL")
 overlaps._OPEN = before
 assert union
 """,
-        {"test_it_counts_for_overlap"},
+        {"test_an_abandoned_thread_of_the_backlog_is_open", "test_it_counts_for_overlap"},
     ),
     "limits are not counted": (
         """
