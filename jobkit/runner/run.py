@@ -49,6 +49,7 @@ class Run:
         self._current: Attempt | ProcessAttempt | anyio.CancelScope | None = None
         self._stop: Stop | None = None
         self._plugins_until: float | None = None
+        self._waits_for: str | None = None
         self._record: RunRecord
         self._lease: Lease
         self._announcer: Announcer
@@ -122,7 +123,7 @@ class Run:
 
     async def _begun_and_ended(self) -> RunRecord:
         if not self._lease.attempt:
-            await make_way(self._environment, self._record)
+            await self._pass(partial(make_way, self._environment, self._record))
             lease = await self._turn()
             if lease is None:
                 return await self._unbegun()
@@ -292,7 +293,6 @@ class Run:
         from us."""
         turns, limited = self._environment.turns, bool(self._request.limits)
         with turns.listening():
-            said = None
             while True:
                 change = turns.change
                 lease, waits = await self._starter.begin_again(self._record.id, limited=limited)
@@ -300,17 +300,16 @@ class Run:
                     self._interrupted(self._patience.interrupted)
                 if not waits or self._stop is not None:
                     return lease
-                what = await waits_for(
-                    self._environment, self._request.spec, self._request.limits, self._record.id
-                )
-                if what and said != (said := what):
-                    self._announcer.waiting(self._record, what)
                 await self._pass(partial(self._next_chance, change))
                 if self._stop is not None:
                     return None
 
     async def _next_chance(self, change: anyio.Event) -> None:
         """Until it may be otherwise; then there has to be a place for it, too."""
+        what = await waits_for(self._environment, self._request, self._record.id)
+        if what and what != self._waits_for:
+            self._waits_for = what
+            self._announcer.waiting(self._record, what)
         limit = self._request.limit
         left = inf if limit is None else limit.monotonic - self._environment.site.clock.monotonic()
         if self._place is not None:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from jobkit.job import JobSpec
     from jobkit.records import RunRecord
     from jobkit.runner.environment import Environment
+    from jobkit.runner.request import Request
     from jobkit.stores.base import OpenLease, Store
 
 
@@ -102,8 +103,9 @@ async def make_way(environment: Environment, record: RunRecord) -> None:
             run.stop(Stop(RunStatus.CANCELLED, said, Reason.SUPERSEDED))
 
 
-async def waits_for(environment: Environment, spec: JobSpec, limits: tuple[str, ...], run_id: str) -> str:
-    """What a run of *spec* waits for, in words; empty if that is not known (any more)."""
+async def waits_for(environment: Environment, request: Request, run_id: str) -> str:
+    """What the run of *request* waits for, in words; empty if that is not known (any more)."""
+    spec = request.spec
     try:
         leases = [held for held in await environment.store.open_leases() if held.lease.run_id != run_id]
         if spec.overlap != "allow":
@@ -113,7 +115,7 @@ async def waits_for(environment: Environment, spec: JobSpec, limits: tuple[str, 
                     return f"the thread of run {number}" if held.status.finished else f"run {number}"
     except StoreError:
         return ""
-    return _full_limit(environment, limits, leases)
+    return _full_limit(environment, request.limits, leases)
 
 
 def _executing(held: OpenLease) -> bool:
