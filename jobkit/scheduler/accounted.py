@@ -242,9 +242,11 @@ def _overlap(record: SpanRecord, run: RunRecord | None, question: Question) -> s
     if run.started_at is None:
         return f"run {run.number} of the same job was waiting to begin"
     until = "now" if run.finished_at is None else when(run.finished_at, zone)
-    return (
+    busy = (
         f"run {run.number} of the same job was being executed, from {when(run.started_at, zone)} to {until}"
     )
+    # A tick that is claimed late meets whatever goes on by then.
+    return busy if run.started_at <= question.second else f"by the time it was looked at, {busy}"
 
 
 def _why_missed(question: Question, evidence: Evidence) -> str:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import anyio
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from jobkit.config import load_config
 from jobkit.records import TickSpan, new_run_id
 from jobkit.scheduler.answers import Answer
 from jobkit.scheduler.evidence import Question
@@ -19,6 +23,8 @@ from jobkit.stores.ledger import Claim, JobKey, JobRegistration, Span
 from jobkit.stores.ledger_store import SpanReason
 from jobkit.stores.memory import MemoryStore
 from jobkit.stores.replicas import Event
+from jobkit.testing import VirtualClock
+from tests.scheduler.ticking import World, due, job
 
 KEY, HASH, EVERY = JobKey("job"), "hash", timedelta(seconds=5)
 START = datetime(2026, 11, 22, 12, 0, 0, tzinfo=UTC)
@@ -118,3 +124,40 @@ def test_a_wrong_row_would_be_seen(rows: list[Row]) -> None:
         return await _problems(rows, shifted=3 * EVERY)
 
     assert anyio.run(shifted) != []
+
+
+@pytest.mark.parametrize(("misfire", "code"), [("latest", "caught_up"), ("none", "misfire")])
+def test_what_a_scheduler_does_is_explained(tmp_path: Path, misfire: str, code: str) -> None:
+    """Runs, overlap, and an outage of the store: every tick that it accounted for, by its row."""
+    (tmp_path / "jobkit.toml").touch()
+    spec = job(text="*/10 * * * * *", misfire=misfire)
+    world = World(VirtualClock(START), "memory", tmp_path, load_config(tmp_path))
+
+    async def main(here: World) -> dict[datetime, Answer]:
+        await here.replica(spec, seconds=15)
+        await here.pass_(100.5)
+        here.store.away = True
+        await here.pass_(300)
+        here.store.away = False
+        await here.pass_(60)
+        now = here.clock.now()
+        question = Question(job="job", second=now, now=now, zone=UTC, retention=timedelta(days=30), spec=spec)
+        found = {}
+        for tick in due(spec, START, now):
+            found[tick] = await explained(here.store, replace(question, second=tick))
+        return found
+
+    answers = world.run(main)
+    codes = Counter(answer.code for answer in answers.values())
+    assert set(codes) - {"running"} == {"ran", "overlap", code}
+    for tick, answer in answers.items():
+        if answer.code == "ran":
+            assert answer.run is not None
+            assert answer.run.scheduled_at == tick
+        if answer.code == "overlap":
+            assert answer.run is not None
+            assert "was being executed" in answer.text
+            assert answer.run.started_at is not None
+            assert (answer.run.started_at > tick) == ("by the time it was looked at" in answer.text)
+        if answer.code == "misfire":
+            assert "it was missed" in answer.text
