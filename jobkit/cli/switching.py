@@ -96,7 +96,7 @@ def switch(session: Session, name: str, *, enabled: bool, reason: str | None, ac
 
 
 def _live_schedulers(config: Config) -> list[ReplicaState]:
-    from jobkit.scheduler.snapshot import live_replicas
+    from jobkit.scheduler.differences import live_replicas
 
     try:
         live = read(config, lambda history: live_replicas(history.store))

@@ -38,12 +38,14 @@ class Trouble:
 
 async def look_for_trouble(store: Store, project: Project, jobs: Sequence[JobSpec], now: datetime) -> Trouble:
     """What *store*, which is entered, says of *jobs*. Raises StoreError."""
-    from jobkit.scheduler.differences import differing
-    from jobkit.scheduler.snapshot import live_replicas
-    from jobkit.scheduler.tardiness import late_jobs
+    from jobkit.scheduler.differences import differing, live_replicas
 
     named = {spec.name: spec for spec in jobs}
-    late = await late_jobs(store, named, project.config, now)
+    late: Mapping[str, Late] = {}
+    if any(spec.schedule for spec in jobs):
+        from jobkit.scheduler.tardiness import late_jobs
+
+        late = await late_jobs(store, named, project.config, now)
     found = differing(await live_replicas(store))
     return Trouble(late, {each.job: each for each in found if each.job in named})
 

@@ -6,7 +6,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from jobkit.scheduler.presence import lives
+
 if TYPE_CHECKING:
+    from jobkit.stores.base import Store
     from jobkit.stores.ledger import JobKey, JobState
     from jobkit.stores.replicas import ReplicaState
 
@@ -37,6 +40,15 @@ class Difference:
 def replica_name(state: ReplicaState) -> str:
     """``node (pid 123)``: two on one node are told apart."""
     return f"{state.replica.node} (pid {state.replica.owner.pid})"
+
+
+async def live_replicas(store: Store, *, hashes: bool = True) -> list[ReplicaState]:
+    """Those that live; one of this host whose process runs no more does not, whatever its heartbeat says.
+
+    Raises StoreError.
+    """
+    live = [*filter(lives, await store.replicas(hashes=False))]
+    return await store.replicas([state.replica.id for state in live]) if hashes and live else live
 
 
 def differing(live: Iterable[ReplicaState]) -> list[Difference]:

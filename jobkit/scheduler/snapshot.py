@@ -62,15 +62,6 @@ class Snapshot:
     errors: Mapping[str, JobkitError] = field(default_factory=dict)
 
 
-async def live_replicas(store: Store, *, hashes: bool = True) -> list[ReplicaState]:
-    """Those that live; one of this host whose process runs no more does not, whatever its heartbeat says.
-
-    Raises StoreError.
-    """
-    live = [*filter(lives, await store.replicas(hashes=False))]
-    return await store.replicas([state.replica.id for state in live]) if hashes and live else live
-
-
 async def take(
     store: Store, jobs: Mapping[str, JobSpec], broken: Sequence[JobkitError], config: Config
 ) -> Snapshot:

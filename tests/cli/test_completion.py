@@ -151,7 +151,7 @@ def test_a_tab_imports_neither_jobs_nor_what_jobs_need(known: CommandLine) -> No
         assert not loaded & {"croniter", "asyncio", "sqlite3", "structlog", "jobkit_ext"}
         if number == 1:
             assert not [name for name in loaded if name.startswith("jobkit.cli.verbs.")]
-            assert done.stdout.split() == ["plain,history", "plain,hooks", "plain,help"]
+            assert done.stdout.split() == ["plain,history", "plain,hooks", "plain,health", "plain,help"]
         else:
             assert done.stdout.split() == ["plain,cleanup_old_records", "plain,close_month"]
 
