@@ -215,7 +215,7 @@ known = schema.known()
 assert any("UNIQUE INDEX runs_of_tick" in step.sql for step in known)
 schema.known = lambda: tuple(map(changed, known))
 """,
-        {"test_a_tick_that_has_a_run_gets_no_second"},
+        {"test_a_tick_that_has_a_run_gets_no_second", "test_the_same_claim_in_turn_finds_its_run"},
     ),
     "whoever is early gets the tick": (
         """
