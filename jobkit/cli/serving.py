@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import timedelta
@@ -13,6 +14,7 @@ import anyio
 
 from jobkit.cli.exit_codes import ExitCode
 from jobkit.cli.last_words import end_at_once
+from jobkit.cli.projects import problems
 from jobkit.cli.signals import Signals
 from jobkit.cli.starting import banner, off_by, standing_text
 from jobkit.cli.systemd import EXTEND_EVERY, Supervisor
@@ -66,6 +68,8 @@ class _Service:
         self._patience = patience
         self._supervisor = Supervisor.of(os.environ)
         self._served = Served()
+        #: What is broken and was shown.
+        self._shown = _by_place(problems(project))
         self._stop = anyio.Event()
         self._reload_wanted = anyio.Event()
         self._scheduler: Scheduler
@@ -182,6 +186,7 @@ class _Service:
     async def _watch(self) -> None:
         """Take up what changes, as soon as it has stopped changing for a moment."""
         reloader = self._scheduler.reloader
+        reloader.logs_errors = False
         while True:
             await anyio.sleep(LOOK_EVERY)
             if await reloader.look():
@@ -191,9 +196,11 @@ class _Service:
     def _after(self, report: ReloadReport) -> None:
         """Show what is broken as ``check`` does; end if only a new process can go on from here."""
         output = self._session.output
-        for error in report.errors:
+        before, self._shown = self._shown, _by_place(report.errors)
+        fresh = [error for place, error in self._shown.items() if place not in before]
+        for error in fresh:
             output.report(error)
-        if report.kept:
+        if report.kept and fresh:
             output.aside(f"still in force as it was before: {', '.join(report.kept)}")
         if not report.needs_restart:
             return
@@ -236,3 +243,7 @@ class _Service:
 
     def _report(self, error: JobkitError) -> None:
         self._session.output.report(error)
+
+
+def _by_place(errors: Iterable[JobkitError]) -> dict[str, JobkitError]:
+    return {f"{error.location()} {error}": error for error in errors}

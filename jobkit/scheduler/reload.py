@@ -41,6 +41,8 @@ class Reloader:
 
     def __init__(self, project: Project) -> None:
         self.on_reload: list[Callable[[ReloadReport], None]] = []
+        #: False where somebody else shows what is broken.
+        self.logs_errors = True
         self._project = project
         self._watched = Watched(project)
         self._reload = Reload(project)
@@ -106,7 +108,7 @@ class Reloader:
     def _tell(self, report: ReloadReport) -> None:
         log = get_logger()
         root = self._project.root
-        for error in report.errors:
+        for error in report.errors if self.logs_errors else ():
             log.error(
                 "reload.broken",
                 code=error.code,

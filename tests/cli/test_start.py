@@ -82,7 +82,8 @@ class Service:
 
     def _read(self, seconds: float) -> None:
         assert self.process.stderr is not None
-        ready, _, _ = select.select([self._notified, self.process.stderr], [], [], min(seconds, 0.2))
+        sources: list[Any] = [self._notified, self.process.stderr]
+        ready, _, _ = select.select(sources, [], [], min(seconds, 0.2))
         if self._notified in ready:
             self.told.append(self._notified.recv(4096).decode())
         if self.process.stderr in ready:
@@ -119,7 +120,7 @@ def started(
     name = f"jobkit-start-{os.getpid()}-{next(_numbers)}"
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as server:
         server.bind(b"\0" + name.encode())
-        process = subprocess.Popen(
+        process: subprocess.Popen[bytes] = subprocess.Popen(
             [*lead, sys.executable, "-m", "jobkit", "start", *arguments],
             cwd=cli.root,
             env=cli.environ(NOTIFY_SOCKET=f"@{name}", **(environ or {})),

@@ -147,7 +147,7 @@ def restart(output: Output, changed: Iterable[os.PathLike[str]]) -> NoReturn:
         text = os.fspath(path)
         if text.endswith(".py"):
             # An edit within the same second, of the same size, would not be told from the one before.
-            with suppress(OSError, NotImplementedError):  # there is none, or it is not ours to delete
+            with suppress(OSError):  # there is none, or it is not ours to delete
                 Path(cache_from_source(text)).unlink()
     output.give_back()
     os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
