@@ -25,7 +25,7 @@ class Sleeper:
         return ticket
 
     async def sleep(self, ticket: Any) -> None:
-        await self._waiting.wait(ticket)
+        await self._waiting.rest(ticket)
 
     def wake_up(self, ticket: Any) -> bool:
         """Whether somebody has woken it."""

@@ -22,7 +22,9 @@ from jobkit.records import RunRecord, TickSpan, new_run_id
 from jobkit.runner import Runner
 from jobkit.statuses import Reason, Trigger
 from jobkit.stores.base import LeaseRequest, NewRun, Outcome, RunQuery, Store
+from jobkit.stores.memory import MemoryStore
 from jobkit.stores.opening import open_store
+from jobkit.testing import VirtualClock
 from tests.runner.conftest import Seen, spec_of
 
 #: Far less than the interval at which a run that waits looks again of its own accord.
@@ -558,3 +560,34 @@ async def test_a_run_that_repeats_another_stands_for_the_same_ticks(make: Any, s
             record = await here.run(spec, trigger=Trigger.RETRY, retry_of=old)
             assert (record.retry_of, record.scheduled_at, record.parent) == (new.id, tick, None)
     assert found == ["retry", tick, window, covers] * 2
+
+
+def test_waiting_takes_virtual_time(config: Config) -> None:
+    """Where a test holds the clock, an hour's wait for a limit is over at once, and exact."""
+    clock = VirtualClock()
+    records: list[RunRecord] = []
+
+    async def hour(ctx: JobContext) -> None:
+        await anyio.sleep(3600)
+
+    specs = [spec_of(hour, name, limits=("db",)) for name in ("first", "second")]
+    limited = replace(config, scheduler=replace(config.scheduler, limits={"db": 1}))
+
+    async def main() -> None:
+        async with (
+            MemoryStore(project="tests", now=clock.now) as store,
+            Runner({}, store, config=limited, clock=clock) as here,
+        ):
+
+            async def one(spec: JobSpec) -> None:
+                records.append(await here.run(spec))
+
+            async with anyio.create_task_group() as tasks:
+                for spec in specs:
+                    tasks.start_soon(one, spec)
+
+    clock.run(main)
+    first, second = records
+    assert first.finished_at is not None
+    assert second.started_at == first.finished_at
+    assert second.finished_at == first.finished_at + timedelta(hours=1)

@@ -23,6 +23,10 @@ class Waiting(Protocol):
         """Until *ticket* was woken, also if that has happened already."""
         ...
 
+    async def rest(self, ticket: Any) -> None:
+        """Until *ticket* was woken, which nobody is at work for: virtual time passes meanwhile."""
+        ...
+
     def wake(self, tickets: list[Any]) -> None:
         """End the waits for *tickets*. Thread-safe; nothing happens if the loop has ended."""
         ...
@@ -47,6 +51,9 @@ class AsyncioWaiting:
         return self._loop.create_future()
 
     async def wait(self, ticket: asyncio.Future[None]) -> None:
+        await ticket
+
+    async def rest(self, ticket: asyncio.Future[None]) -> None:
         await ticket
 
     def wake(self, tickets: list[asyncio.Future[None]]) -> None:
@@ -78,6 +85,9 @@ class TrioWaiting:
     async def wait(self, ticket: Any) -> None:
         await ticket.wait()
 
+    async def rest(self, ticket: Any) -> None:
+        await ticket.wait()
+
     def wake(self, tickets: list[Any]) -> None:
         try:
             self._token.run_sync_soon(self._wake, tickets)
@@ -98,6 +108,9 @@ class ThreadWaiting:
 
     async def wait(self, ticket: threading.Event) -> None:
         raise TypeError("a task must not wait as a thread does: it would stop its loop")
+
+    async def rest(self, ticket: threading.Event) -> None:
+        await self.wait(ticket)
 
     def wait_for(self, ticket: threading.Event, seconds: float) -> bool:
         """Whether *ticket* was woken within *seconds*."""
