@@ -113,6 +113,10 @@ class Serving:
         self.ticks.ended(run)
         self.queue.ended(run)
         self.lateness.ended(run)
+        threads = len(self._runner.abandoned_threads)
+        if threads != self.roster.details.get("abandoned_threads") and self._tasks is not None:
+            self.roster.details["abandoned_threads"] = threads
+            self._tasks.start_soon(self.roster.announce)
 
     def reload_soon(self) -> None:
         """The post has other jobs, or another configuration, than before."""
@@ -142,7 +146,7 @@ class Serving:
         self.ticks.on_cancel.append(self._look_for_requests)
         self.queue.on_ended.append(self._ended_unexecuted)
         self.upkeep.settled.append(self._settled)
-        self.upkeep.stepped.append(lambda by: self.ticks.wake())
+        self.upkeep.stepped += [lambda by: self.ticks.wake(), lambda by: self.lateness.wake()]
 
     def _look_for_requests(self, run: RunRecord) -> None:
         """A run has to give way: the store tells other processes, and not the one that asked."""
@@ -195,6 +199,7 @@ class Serving:
         self.state = "stopped"
 
     async def _begin(self, tasks: TaskGroup) -> None:
+        self.roster.details |= {"root": str(self.post.config.root), "abandoned_threads": 0}
         await self.roster.enter()
         await self.upkeep.begin()
         await self.register.enter()

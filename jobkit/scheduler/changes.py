@@ -1,0 +1,70 @@
+"""What is another about jobs since schedulers were last heard of, written down for whoever asks why."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from jobkit.scheduler.standing import same_standing, standing
+from jobkit.stores.replicas import Event
+
+if TYPE_CHECKING:
+    from jobkit.config import Config
+    from jobkit.job import JobSpec
+
+KIND = "job.changed"
+
+
+def changed_jobs(
+    jobs: Mapping[str, JobSpec],
+    config: Config,
+    now: Mapping[str, str],
+    before: Mapping[str, str] | None,
+    *,
+    at: datetime,
+) -> list[Event]:
+    """The events ``job.changed`` of *jobs*, whose options have the hashes *now* and had *before*.
+
+    None is where no scheduler was ever heard of: then only jobs that are not scheduled are worth a word, for
+    the others are registered from here on.
+    """
+    if before is None:
+        return [_event(spec, config, at) for spec in jobs.values() if not standing(spec, config).fires]
+    found = [
+        _event(jobs[name], config, at)
+        for name, hash in now.items()
+        if name not in before or not same_standing(hash, before[name])
+    ]
+    gone = [name for name in before if name not in now]
+    return [*found, *(Event(KIND, at, name, data=dict(_GONE)) for name in gone)]
+
+
+_GONE: Mapping[str, Any] = {
+    "scheduled": False,
+    "enabled": False,
+    "why": "no file registers it",
+    "place": None,
+}
+
+
+def _event(spec: JobSpec, config: Config, at: datetime) -> Event:
+    stands = standing(spec, config)
+    change = stands.change
+    zone = spec.times.timezone if spec.times is not None else spec.timezone
+    return Event(
+        KIND,
+        at,
+        spec.name,
+        change.by if change is not None else None,
+        {
+            "scheduled": stands.fires,
+            "enabled": stands.enabled,
+            "cause": stands.cause,
+            "why": stands.why,
+            "place": stands.place,
+            "layer": stands.layer,
+            "schedule": spec.schedule if isinstance(spec.schedule, str) else " | ".join(spec.schedule),
+            "timezone": zone or config.scheduler.timezone,
+        },
+    )

@@ -1,0 +1,239 @@
+"""Which jobs this replica makes ticks for, from when on, and which it leaves to replicas that differ."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Final
+
+import anyio
+import anyio.lowlevel
+
+from jobkit.logs import get_logger
+from jobkit.scheduler import marks
+from jobkit.scheduler.changes import changed_jobs
+from jobkit.scheduler.marks import UNSCHEDULED, VANISHED_FOR, Holder, Keep, Known
+from jobkit.scheduler.standing import job_key, options_hash, schedule_hash, standing
+from jobkit.stores.ledger import JobKey, JobRegistration, JobState
+
+if TYPE_CHECKING:
+    from jobkit.scheduler.post import Post
+    from jobkit.scheduler.roster import Roster
+    from jobkit.stores.replicas import ReplicaState
+
+#: So many jobs are registered in one transaction.
+_BATCH: Final = 1000
+#: Jobs after which others get their turn.
+_SLICE: Final = 1000
+#: A replica that was heard of so long ago, and has said no good-bye, does not count any more.
+_HEARD: Final = VANISHED_FOR + timedelta(minutes=1)
+#: Seconds between two rounds at the least.
+_BREATH: Final = 0.5
+
+
+class Register:
+    """Registers the jobs of one replica. Belongs to the event loop.
+
+    ``states`` has the jobs that it makes ticks for and how they stand; whoever moves marks keeps it up to
+    date. ``superseded`` names those that another replica schedules differently, with the instant at which
+    that can change by itself, None if only a replica's going changes it. ``on_change`` are called when either
+    is another.
+    """
+
+    def __init__(self, post: Post, roster: Roster) -> None:
+        self.states: dict[JobKey, JobState] = {}
+        self.superseded: dict[str, datetime | None] = {}
+        self.on_change: list[Callable[[], None]] = []
+        self._post = post
+        self._roster = roster
+        self._own: dict[JobKey, str] = {}
+        #: Jobs that this replica knows, or knew, and does not schedule, and that somebody else does.
+        self._foreign = False
+        self._options: Mapping[str, str] | None = None
+        self._news = anyio.Event()
+        self._turn = anyio.Lock()
+
+    async def enter(self) -> None:
+        """Register everything, and write down what is another since the newest replica was heard of."""
+        await self.refresh()
+
+    async def refresh(self) -> None:
+        """The same after a reload: what is as it was keeps its mark."""
+        async with self._turn:
+            await self._own_jobs()
+            others = await self._others()
+            await self._write_changes(others)
+            await self._settle(others)
+
+    async def serve(self) -> None:
+        """Look again at jobs that others have, when these go, until cancelled."""
+        while True:
+            self._news = woken = anyio.Event()
+            await self._rest(woken)
+            await anyio.sleep(_BREATH)
+            if self.superseded or self._foreign:
+                async with self._turn:
+                    await self._settle(await self._others())
+
+    def news(self) -> None:
+        """Replicas came, went or changed."""
+        self._news.set()
+
+    def superseded_by(self, state: JobState) -> None:
+        """The store knows *state.key* by another hash than it has here: no ticks are made for it."""
+        if self.states.pop(state.key, None) is not None:
+            self.superseded[state.key.job] = None
+            get_logger().warning("job.superseded", job=state.key.job, node=state.key.node)
+            self._tell()
+        self._news.set()
+
+    # -- what there is ----------------------------------------------------------------------------------
+
+    async def _own_jobs(self) -> None:
+        post = self._post
+        own: dict[JobKey, str] = {}
+        for number, spec in enumerate([*post.jobs.values()]):
+            if number % _SLICE == _SLICE - 1:
+                await anyio.lowlevel.checkpoint()
+            if standing(spec, post.config).fires:
+                own[job_key(spec, post.node)] = schedule_hash(spec, post.node)
+        self._own = own
+
+    async def _others(self) -> list[ReplicaState]:
+        return await self._roster.everyone(since=self._post.time.now() - _HEARD)
+
+    # -- registering ------------------------------------------------------------------------------------
+
+    async def _settle(self, others: Sequence[ReplicaState]) -> None:
+        """Register what is to be registered here, and see what is left to others."""
+        post = self._post
+        known = await post.connection.ask(post.store.job_states, "read how jobs stand")
+        holders = await self._holders(others)
+        now = post.time.now()
+        states: dict[JobKey, JobState] = {}
+        superseded: dict[str, datetime | None] = {}
+        anew: list[JobRegistration] = []
+        for number, (key, own) in enumerate(self._own.items()):
+            if number % _SLICE == _SLICE - 1:
+                await anyio.lowlevel.checkpoint()
+            state = known.get(key)
+            found = marks.registration(
+                None if state is None else Known(state.hash), own, holders.get(str(key), ()), now
+            )
+            if isinstance(found, Keep) and state is not None:
+                states[key] = self._newer(state)
+            elif isinstance(found, marks.Register):
+                anew.append(JobRegistration(key, own, found.mark, found.expected))
+            elif not isinstance(found, Keep):
+                superseded[key.job] = found.until
+        for state in await self._registered(anew):
+            if state.hash == self._own[state.key]:
+                states[state.key] = state
+            else:  # somebody was quicker
+                superseded[state.key.job] = None
+        await self._unschedule(known, holders, now)
+        self._take(states, superseded)
+
+    def _newer(self, state: JobState) -> JobState:
+        """*state*, or the same as it was moved here since it was read."""
+        held = self.states.get(state.key)
+        if held is None or held.hash != state.hash or held.since != state.since:
+            return state
+        if held.mark is None or state.mark is None or held.mark <= state.mark:
+            return state
+        return held
+
+    async def _registered(self, jobs: Sequence[JobRegistration]) -> list[JobState]:
+        found: list[JobState] = []
+        for at in range(0, len(jobs), _BATCH):
+            batch = jobs[at : at + _BATCH]
+            found += await self._post.connection.ask(
+                lambda: self._post.store.register_jobs(batch),  # noqa: B023 - asked at once
+                "register jobs",
+            )
+        return found
+
+    async def _unschedule(
+        self, known: Mapping[JobKey, JobState], holders: Mapping[str, list[Holder]], now: datetime
+    ) -> None:
+        """What nobody schedules any more is to start at "now", should somebody do so again."""
+        gone: list[JobRegistration] = []
+        foreign = False
+        for key, state in known.items():
+            if key in self._own or key.node not in ("", self._post.node) or state.hash == UNSCHEDULED:
+                continue
+            if marks.unscheduled(Known(state.hash), holders.get(str(key), ())):
+                gone.append(JobRegistration(key, UNSCHEDULED, now, state.hash))
+            else:
+                foreign = True
+        await self._registered(gone)
+        self._foreign = foreign
+
+    async def _holders(self, others: Sequence[ReplicaState]) -> dict[str, list[Holder]]:
+        since = self._post.time.now() - _HEARD
+        stopped = await self._roster.stopped_in_order(since=since)
+        found: dict[str, list[Holder]] = {}
+        for other in others:
+            replica = other.replica
+            lives = other.live and not replica.owner.dead(expired=False)
+            # Of one that vanished, the last sign of life counts, not when the others noticed.
+            gone_at = None if lives else other.heartbeat_at
+            for key, hash in replica.schedules.items():
+                holder = Holder(hash, gone_at, stopped=replica.id in stopped)
+                found.setdefault(key, []).append(holder)
+        return found
+
+    def _take(self, states: dict[JobKey, JobState], superseded: dict[str, datetime | None]) -> None:
+        for name in superseded.keys() - self.superseded.keys():
+            get_logger().warning("job.superseded", job=name)
+        before = {key: (state.hash, state.since) for key, state in self.states.items()}
+        now = {key: (state.hash, state.since) for key, state in states.items()}
+        changed = before != now or superseded.keys() != self.superseded.keys()
+        self.superseded = superseded
+        if before != now:
+            self.states.clear()
+            self.states.update(states)
+        self._roster.details["superseded"] = sorted(superseded)
+        if changed:
+            self._tell()
+
+    def _tell(self) -> None:
+        for listener in self.on_change:
+            listener()
+
+    # -- what is written down -----------------------------------------------------------------------------
+
+    async def _write_changes(self, others: Sequence[ReplicaState]) -> None:
+        """The events ``job.changed``, against what this replica was, or the one that was heard of last."""
+        post = self._post
+        before = self._options
+        if before is None:
+            newest = max(others, key=lambda one: one.heartbeat_at, default=None)
+            before = None if newest is None else newest.replica.jobs
+        now: dict[str, str] = {}
+        for number, spec in enumerate([*post.jobs.values()]):
+            if number % _SLICE == _SLICE - 1:
+                await anyio.lowlevel.checkpoint()
+            now[spec.name] = options_hash(spec, post.config)
+        self._options = now
+        events = changed_jobs(post.jobs, post.config, now, before, at=post.time.now())
+        for at in range(0, len(events), _BATCH):
+            batch = events[at : at + _BATCH]
+            await post.connection.ask(lambda: post.store.add_events(batch), "write down what has changed")  # noqa: B023
+
+    # -- waiting ------------------------------------------------------------------------------------------
+
+    async def _rest(self, woken: anyio.Event) -> None:
+        instant = min((until for until in self.superseded.values() if until is not None), default=None)
+        if instant is None:
+            await woken.wait()
+            return
+
+        async def sleep() -> None:
+            await self._post.time.sleep_until(instant)
+            woken.set()
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(sleep)
+            await woken.wait()
+            tasks.cancel_scope.cancel()
