@@ -36,7 +36,7 @@ LOOK_EVERY: Final = 0.5
 #: Seconds between two attempts to reach the store, with ``--wait-store``.
 _RETRY: Final = 1.0
 #: What is left after the grace for cancelling, recording and saying good-bye.
-_ENDING: Final = timedelta(seconds=12)
+_ENDING: Final = timedelta(seconds=10)
 
 
 @dataclass(slots=True)
@@ -73,6 +73,7 @@ class _Service:
         self._stop = anyio.Event()
         self._reload_wanted = anyio.Event()
         self._scheduler: Scheduler
+        self._entered_store = False
 
     async def run(self) -> Served:
         signals = Signals(
@@ -86,7 +87,7 @@ class _Service:
             async with AsyncExitStack() as stack:
                 entered = await self._entered(stack)
                 if entered is not None:
-                    self._scheduler = entered
+                    self._scheduler, self._entered_store = entered, True
                     await self._serve()
             self._served.signal = signals.first
         self._supervisor.close()
@@ -177,9 +178,12 @@ class _Service:
         while True:
             await self._reload_wanted.wait()
             self._reload_wanted = anyio.Event()
-            self._supervisor.reloading()
+            began = self._scheduler.state == "serving"
+            if began:
+                self._supervisor.reloading()
             report = await self._scheduler.reload()
-            self._supervisor.ready(self._status())
+            if began:
+                self._supervisor.ready(self._status())
             if self._reloads:
                 self._after(report)
 
@@ -224,7 +228,8 @@ class _Service:
     def _hurry(self) -> None:
         self._served.restart = ()
         self._stop.set()
-        self._scheduler.hurry()
+        if self._entered_store:
+            self._scheduler.hurry()
 
     def _end(self) -> None:
         """In a thread of its own: whatever the event loop does, the process ends."""

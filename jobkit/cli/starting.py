@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from jobkit.cli.render.header import header, place
-from jobkit.cli.render.text import count
+from jobkit.cli.render.text import count, wrap
 from jobkit.cli.render.times import distance, near
 from jobkit.redaction import mask_url
 from jobkit.scheduler.standing import standing
@@ -29,8 +29,8 @@ def banner(project: Project, session: Session) -> Iterator[str]:
     yield from header([*place(config, now), mask_url(config.scheduler.store), f"node {node}"], terminal)
     yield f"  {standing_text(project)}"
     if not config.scheduler.enabled:
-        text = f"  the scheduler is off ({off_by(project)}): only queued runs are executed"
-        yield terminal.style(text, "caution")
+        text = f"the scheduler is off ({off_by(project)}): only queued runs are executed"
+        yield from (terminal.style(line, "caution") for line in wrap(text, terminal.columns, "  "))
     elif (following := _next(project, now)) is not None:
         instant, name = following
         zone = ZoneInfo(config.scheduler.timezone)

@@ -90,7 +90,7 @@ def _targets(module: ModuleType) -> frozenset[str]:
     return _targets_in(_source(module), package or "")
 
 
-@functools.lru_cache(maxsize=2048)
+@functools.lru_cache(maxsize=256)
 def _targets_in(source: bytes, package: str) -> frozenset[str]:
     """What the text imports: modules, and whatever is taken from them, which may be modules too."""
     try:

@@ -19,7 +19,14 @@ from typing import Any
 
 import pytest
 
-from tests.cli.harness import CommandLine, Ended
+from jobkit.cli.globals import GlobalOptions
+from jobkit.cli.output import Output
+from jobkit.cli.session import Session
+from jobkit.cli.starting import banner
+from jobkit.cli.streams import Streams
+from jobkit.project import Project
+from tests.cli.golden import FORMS, check_screen, each_form, environ_of
+from tests.cli.harness import CommandLine, Ended, FixedClock, Stream
 from tests.cli.test_process import PATIENCE, wait_for_file
 
 _numbers = itertools.count()
@@ -408,3 +415,23 @@ def test_windows_is_told_what_works_there(cli: CommandLine, monkeypatch: pytest.
     assert ended.code == 6
     assert [error["code"] for error in ended.json["errors"]] == ["JK820"]
     assert "`jobkit list`, `check` and `run` work" in ended.json["errors"][0]["help"]
+
+
+@each_form
+@pytest.mark.parametrize("name", ["start", "start-off"])
+def test_what_a_terminal_is_shown_first(
+    name: str, form: str, shop: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Project, environment, store, node; how many jobs; what comes next, or why nothing does."""
+    for variable, value in environ_of(form):
+        monkeypatch.setenv(variable, value)
+    if not FORMS[form].colour:
+        monkeypatch.setenv("NO_COLOR", "1")
+    enabled = str(name == "start").lower()
+    shop.file("services/scheduler/config.toml", f'[scheduler]\nnode = "host-a"\nenabled = {enabled}\n')
+    stream = Stream(tty=form != "pipe", encoding="utf-8" if FORMS[form].unicode else "ascii")
+    output = Output("start", Streams(stream, stream), json=False)
+    session = Session(GlobalOptions(), output, FixedClock())
+    with Project.load(shop.root) as project:
+        output.aside(*banner(project, session))
+    check_screen(name, form, stream.text)
