@@ -127,11 +127,17 @@ def started(
     name = f"jobkit-start-{os.getpid()}-{next(_numbers)}"
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as server:
         server.bind(b"\0" + name.encode())
+        given: dict[str, Any] = {
+            "stdin": subprocess.DEVNULL,
+            "stdout": subprocess.PIPE,
+            "stderr": subprocess.PIPE,
+            **options,
+        }
         process: subprocess.Popen[bytes] = subprocess.Popen(
             [*lead, sys.executable, "-m", "jobkit", "start", *arguments],
             cwd=cli.root,
             env=cli.environ(NOTIFY_SOCKET=f"@{name}", **(environ or {})),
-            **{"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | options,
+            **given,
         )
         service = Service(process, server)
         try:
