@@ -15,6 +15,7 @@ from jobkit.cli.debugging import Debugging
 from jobkit.cli.exit_codes import ExitCode
 from jobkit.cli.interruption import Interruption
 from jobkit.cli.last_words import end_at_once
+from jobkit.cli.pauses import paused_note
 from jobkit.cli.plan import Manner, Order, Outcome
 from jobkit.exceptions import JobkitError
 from jobkit.runner.outcome import Stop
@@ -63,6 +64,9 @@ class _Execution:
     async def run(self) -> Outcome:
         async with self._project.open_store() as store:
             await settle_dead(store, self._project.jobs)
+            note = await paused_note(store, [order.spec.name for order in self._orders])
+            if note is not None:
+                self._reporter.say(note)
             async with AsyncExitStack() as stack:
                 delivery = await self._delivery(store, stack)
                 await self._execute(store, delivery)

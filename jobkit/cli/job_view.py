@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from jobkit.cli.pauses import next_fire, to_plain_pause
 from jobkit.durations import format_duration
 from jobkit.origin import DEFAULT, Origin
 from jobkit.records import RunRecord, to_plain
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from jobkit.parameters import Parameter
     from jobkit.scheduler.differences import Difference
     from jobkit.scheduler.tardiness import Late
+    from jobkit.stores.control import Pause
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +37,8 @@ class JobView:
     late: Late | None = None
     #: In what live replicas do not have it alike; None if they do.
     difference: Difference | None = None
+    #: Those that hold it now, the one that lasts longest first.
+    pauses: Sequence[Pause] = ()
 
     @property
     def listed(self) -> bool:
@@ -63,7 +67,9 @@ class JobView:
     @property
     def next_run_at(self) -> datetime | None:
         times = self.spec.times
-        return times.next_after(self.now) if times is not None and self.standing.fires else None
+        if times is None or not self.standing.fires:
+            return None
+        return next_fire(times, self.pauses, self.now)
 
     @property
     def source(self) -> str:
@@ -105,6 +111,7 @@ class JobView:
             "error": spec.error.to_json(self.config.root) if spec.error is not None else None,
             "late": self.late is not None,
             "differs": self.difference is not None,
+            "paused": to_plain_pause(self.pauses[0]) if self.pauses else None,
             "next_run_at": to_plain(self.next_run_at),
             "last_run": self.last_run.to_json() if self.last_run is not None else None,
         }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 import anyio
@@ -30,7 +30,6 @@ JITTER: Final = 0.25
 #: The clocks of two hosts drift less than this between two measurements; more is a step.
 STEP: Final = timedelta(seconds=1)
 _SHORTEST: Final = 0.05
-_FIRST_INSTANT: Final = datetime.min.replace(tzinfo=UTC)
 
 
 class Upkeep:
@@ -151,7 +150,7 @@ class Upkeep:
         while True:
             await post.clock.pause(rest.total_seconds() * (1 + JITTER * self._draw()))
             rest = PRUNE_EVERY
-            before = _before(post.time.now(), post.config.scheduler.retention)
+            before = post.time.now() - post.config.scheduler.retention
             try:
                 await self._prune_once(before)
             except StoreError as error:
@@ -179,13 +178,6 @@ class _JobsNow(Mapping[str, "JobSpec"]):
 
     def __len__(self) -> int:
         return len(self._post.jobs)
-
-
-def _before(now: datetime, retention: timedelta) -> datetime:
-    try:
-        return now - retention
-    except OverflowError:
-        return _FIRST_INSTANT
 
 
 def _failed(error: StoreError, wanted: str) -> None:

@@ -85,6 +85,14 @@ class Run(Shape):
     ticks: Ticks | None
 
 
+class Pause(Shape):
+    job: str | None
+    since: Instant
+    until: Instant | None
+    by: str
+    reason: str | None
+
+
 class Job(Shape):
     name: str
     extension: str
@@ -100,6 +108,7 @@ class Job(Shape):
     error: Error | None
     late: bool
     differs: bool
+    paused: Pause | None
     next_run_at: Instant | None
     last_run: Run | None
 

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 from jobkit.cli.command import verb
 from jobkit.cli.job_view import JobView
+from jobkit.cli.pauses import pause_text, pauses_of, until_text
 from jobkit.cli.projects import broken_footer, loaded
 from jobkit.cli.reading import History, read_or_report
 from jobkit.cli.render.errors import error_line
@@ -32,6 +33,7 @@ from jobkit.records import RunRecord
 if TYPE_CHECKING:
     from jobkit.scheduler.differences import Difference
     from jobkit.scheduler.tardiness import Late
+    from jobkit.stores.control import Pause
 
 #: How many runs the small picture shows: of few jobs on wide terminals, on narrow ones, of very many jobs.
 _RUNS, _FEWER_RUNS, _FEWEST_RUNS = 20, 12, 7
@@ -47,6 +49,7 @@ class JobRuns(NamedTuple):
     recent: Sequence[RunRecord] = ()
     late: Late | None = None
     difference: Difference | None = None
+    pauses: Sequence[Pause] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +93,13 @@ def command(
             seen = [name for name in names if name in last] if pictures else []
             recent = await history.recent(seen, pictures or 1)
             trouble = await look_for_trouble(history.store, project, chosen, now)
-            return {name: JobRuns(last.get(name), recent.get(name, ()), *trouble.of(name)) for name in names}
+            pauses = await history.store.pauses()
+            return {
+                name: JobRuns(
+                    last.get(name), recent.get(name, ()), *trouble.of(name), pauses_of(name, pauses)
+                )
+                for name in names
+            }
 
         nothing: dict[str, JobRuns] = {}
         runs, code = read_or_report(session, project.config, look, nothing)
@@ -183,6 +192,8 @@ def _next(view: JobView, zone: ZoneInfo) -> Cell:
     fire = view.next_run_at
     if not view.config.scheduler.enabled:
         return Cell("-", "dim")
+    if view.pauses:
+        return Cell(f"PAUSED {until_text(view.pauses[0], view.now, zone)}", "warning")
     if fire is None:
         return Cell("never", "warning")
     return Cell(f"{distance(fire - view.now):>3}  {near(fire, view.now, zone)}")
@@ -215,6 +226,7 @@ def _footer(listing: Listing, terminal: Terminal) -> list[str]:
     ]
     lines += trouble_lines(listing.views, terminal)
     lines += _off(listing, terminal)
+    lines += _paused(listing, terminal)
     if listing.project.errors:
         footer = f"{cross} {broken_footer(listing.project)}"
         lines += wrap(footer, terminal.width) if terminal.width is not None else [footer]
@@ -234,4 +246,19 @@ def _off(listing: Listing, terminal: Terminal) -> list[str]:
         lines += wrap(lead + reason, terminal.width) if terminal.width is not None else [lead + reason]
     if len(found) > _REASONS:
         lines.append(f"{len(found) - _REASONS} more are off or unlisted (jobkit show NAME)")
+    return lines
+
+
+def _paused(listing: Listing, terminal: Terminal) -> list[str]:
+    """One line for each pause that keeps jobs from running, with whose it is; of many, the first few."""
+    zone = ZoneInfo(listing.project.config.scheduler.timezone)
+    held = [view for view in listing.views if view.pauses and view.standing.fires]
+    found = {pause.id: pause for view in held for pause in view.pauses}
+    lines: list[str] = []
+    for pause in [*found.values()][:_REASONS]:
+        name = "all jobs" if pause.job is None else pause.job
+        text = f"{terminal.style('paused', 'warning')} {name}: {pause_text(pause, listing.now, zone)}"
+        lines += wrap(text, terminal.width) if terminal.width is not None else [text]
+    if len(found) > _REASONS:
+        lines.append(f"{len(found) - _REASONS} more are paused (jobkit show NAME)")
     return lines

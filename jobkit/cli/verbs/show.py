@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 import click
@@ -12,6 +13,7 @@ from jobkit.cli.command import verb
 from jobkit.cli.completing import completing
 from jobkit.cli.exit_codes import ExitCode
 from jobkit.cli.job_view import JobView, origin_text
+from jobkit.cli.pauses import pause_text, pauses_of
 from jobkit.cli.projects import loaded, mention_broken
 from jobkit.cli.reading import History, read_or_report
 from jobkit.cli.render.errors import error_block
@@ -26,6 +28,9 @@ from jobkit.cli.standing import Startup, change_of, change_text, why
 from jobkit.cli.trouble import Trouble, late_words, look_for_trouble
 from jobkit.durations import format_duration
 from jobkit.records import RunRecord
+
+if TYPE_CHECKING:
+    from jobkit.stores.control import Pause
 
 _RUNS = 20
 _UPCOMING = 3
@@ -44,16 +49,17 @@ def command(session: Session, name: str) -> int:
         mention_broken(session, project)
         now = session.clock.now()
 
-        async def look(history: History) -> tuple[Sequence[RunRecord], Trouble]:
+        async def look(history: History) -> tuple[Sequence[RunRecord], Trouble, Sequence[Pause]]:
             from jobkit.stores.base import RunQuery
 
             recent = (await history.rows(RunQuery(jobs=(spec.name,), limit=_RUNS))).rows
-            return recent, await look_for_trouble(history.store, project, [spec], now)
+            pauses = pauses_of(spec.name, await history.store.pauses())
+            return recent, await look_for_trouble(history.store, project, [spec], now), pauses
 
-        nothing: Sequence[RunRecord] = ()
-        (recent, trouble), code = read_or_report(session, project.config, look, (nothing, Trouble()))
+        nothing: tuple[Sequence[RunRecord], Trouble, Sequence[Pause]] = ((), Trouble(), ())
+        (recent, trouble, pauses), code = read_or_report(session, project.config, look, nothing)
         last = next((run for run in recent if run.ticks is None), None)
-        view = JobView(spec, project.config, now, last, recent, *trouble.of(spec.name))
+        view = JobView(spec, project.config, now, last, recent, *trouble.of(spec.name), pauses)
         output.answer(view.to_full_json())
         output.lines(screen(view, output.terminal))
         # What is known of a job whose file is broken is what the file once said.
@@ -86,6 +92,8 @@ def _fitted(lead: str, value: str, terminal: Terminal) -> list[str]:
 def _facts(view: JobView, terminal: Terminal) -> Iterator[tuple[str, list[str]]]:
     spec = view.spec
     yield "schedule", _schedule(view)
+    if view.pauses:
+        yield "PAUSED", _paused(view)
     yield "next", _next(view)
     if view.late is not None:
         yield "late", [late_words(view.late, view)]
@@ -112,6 +120,16 @@ def _enabled(view: JobView) -> list[str]:
     lines = [f"{'yes' if view.spec.enabled else 'no'}  ({view.enabled_by})"]
     change = change_of(view)
     return [*lines, f"  {change_text(change, view.now)}"] if change is not None else lines
+
+
+def _paused(view: JobView) -> list[str]:
+    """Each pause that holds it, and what ends that."""
+    zone = ZoneInfo(view.config.scheduler.timezone)
+    return [
+        f"{'with all jobs ' if pause.job is None else ''}{pause_text(pause, view.now, zone)} "
+        f"(jobkit resume{f' {pause.job}' if pause.job is not None else ''})"
+        for pause in view.pauses
+    ]
 
 
 def _schedule(view: JobView) -> list[str]:
