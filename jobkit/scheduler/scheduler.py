@@ -155,6 +155,7 @@ class Scheduler:
             providers=project.services,
             finished=self._finished,
             stalled=self._stalled,
+            settles=False,
         )
 
     # -- runs ---------------------------------------------------------------------------------------------
