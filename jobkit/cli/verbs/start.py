@@ -49,8 +49,7 @@ class _Duration(click.ParamType[timedelta]):
     examples=[
         ("jobkit start", "run jobs when they are due, until Ctrl-C or SIGTERM"),
         ("jobkit start --reload", "while writing jobs: take up each change by itself"),
-        ("jobkit --env production start --wait-store 60s", "as a service"),
-        ("kill -HUP PID", "take up changed files in production"),
+        ("jobkit start --env production --wait-store 60s", "as a service; SIGHUP takes up changed files"),
     ],
 )
 @click.option(
