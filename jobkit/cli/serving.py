@@ -15,7 +15,7 @@ import anyio
 from jobkit.cli.exit_codes import ExitCode
 from jobkit.cli.last_words import end_at_once
 from jobkit.cli.projects import problems
-from jobkit.cli.signals import Signals
+from jobkit.cli.signals import EarlyHangups, Signals
 from jobkit.cli.starting import banner, off_by, standing_text
 from jobkit.cli.systemd import EXTEND_EVERY, Supervisor
 from jobkit.exceptions import ConfigError, JobkitError, StoreError, StoreUnavailable
@@ -49,19 +49,35 @@ class Served:
     restart: tuple[str, ...] = ()
 
 
-def serve(project: Project, session: Session, *, reload: bool, patience: timedelta | None) -> Served:
-    """Serve *project* until a signal comes. *patience* is how long the store is waited for.
+def serve(
+    project: Project,
+    session: Session,
+    *,
+    reload: bool,
+    patience: timedelta | None,
+    hangups: EarlyHangups | None = None,
+) -> Served:
+    """Serve *project* until a signal comes.
+
+    *patience* is how long the store is waited for; *hangups* came while the project was loaded.
 
     Raises StoreError if the store cannot be used, and ConfigError for an engine that does not exist.
     """
-    service = _Service(project, session, reload=reload, patience=patience)
+    service = _Service(project, session, reload=reload, patience=patience, hangups=hangups)
     return anyio.run(service.run, backend_options={"loop_factory": SteadyLoop})
 
 
 class _Service:
     def __init__(
-        self, project: Project, session: Session, *, reload: bool, patience: timedelta | None
+        self,
+        project: Project,
+        session: Session,
+        *,
+        reload: bool,
+        patience: timedelta | None,
+        hangups: EarlyHangups | None,
     ) -> None:
+        self._hangups = hangups
         self._project = project
         self._session = session
         self._reloads = reload
@@ -84,6 +100,8 @@ class _Service:
             patience=self._project.config.scheduler.shutdown_grace + _ENDING,
         )
         with signals.heard():
+            if self._hangups is not None and self._hangups.count:
+                self._reload_wanted.set()
             async with AsyncExitStack() as stack:
                 entered = await self._entered(stack)
                 if entered is not None:

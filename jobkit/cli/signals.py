@@ -14,10 +14,39 @@ from collections.abc import Callable, Iterator
 from contextvars import Context
 from datetime import timedelta
 from types import FrameType
-from typing import Final
+from typing import Any, Final, Self
 
 #: Seconds within which the event loop has to take notice of the second signal.
 REACTION: Final = 10.0
+
+
+class EarlyHangups:
+    """SIGHUP while the project is loaded: it ends nothing, and is a wish for a reload afterwards.
+
+    Enter it in the main thread. ``count`` is how many came. One that is ignored stays so; one of a terminal
+    that has gone ends the process.
+    """
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._before: Any = None
+        self._terminal = _is_terminal()
+
+    def __enter__(self) -> Self:
+        number = getattr(signal, "SIGHUP", None)
+        main = threading.current_thread() is threading.main_thread()
+        if number is not None and main and signal.getsignal(number) == signal.SIG_DFL:
+            self._before = signal.signal(number, self._note)
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        if self._before is not None:
+            signal.signal(signal.SIGHUP, self._before)
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        if self._terminal and not _is_terminal():
+            raise SystemExit(128 + number)
+        self.count += 1
 
 
 class Signals:

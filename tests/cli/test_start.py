@@ -261,6 +261,18 @@ def test_sighup_takes_up_what_has_changed(cli: CommandLine) -> None:
     assert reloaded[3]["removed"] == ["quick"]
 
 
+def test_sighup_while_the_files_are_read_is_heard_afterwards(cli: CommandLine) -> None:
+    """It ends nothing: the files are read once more."""
+    slow = "import pathlib, time\npathlib.Path('reading').touch()\ntime.sleep(1)\n"
+    cli.file("extensions/a/jobs/quick.py", slow + QUICK.format(said=1))
+    with started(cli, ready=False) as service:
+        wait_for_file(cli.root / "reading")
+        service.signal(signal.SIGHUP)
+        cli.file("extensions/a/jobs/added.py", QUICK.replace("quick", "added").format(said=1))
+        wait_for_file(cli.root / "added")
+        assert service.end(signal.SIGTERM).code == 0
+
+
 def test_disable_is_seen_within_two_seconds(cli: CommandLine) -> None:
     """And enable; a config.toml that is being edited is not read meanwhile."""
     cli.file("services/scheduler/config.toml", "")

@@ -17,6 +17,7 @@ from jobkit.cli.exit_codes import ExitCode
 from jobkit.cli.projects import loaded, problems
 from jobkit.cli.reading import configuration
 from jobkit.cli.session import Session
+from jobkit.cli.signals import EarlyHangups
 from jobkit.durations import parse_duration
 from jobkit.exceptions import ConfigError
 
@@ -71,20 +72,21 @@ def command(session: Session, reload: bool, wait_store: timedelta | None) -> int
             code="JK820",
             help="use WSL or a container there; `jobkit list`, `check` and `run` work as far as they can",
         )
-    config = configuration(session, store=False)
-    with _logging(session, config), loaded(session) as project:
-        _say_what_is_broken(session, project)
-        served = _serve(session, project, reload=reload, wait_store=wait_store)
+    with EarlyHangups() as hangups:
+        config = configuration(session, store=False)
+        with _logging(session, config), loaded(session) as project:
+            _say_what_is_broken(session, project)
+            served = _serve(project, session, reload=reload, patience=wait_store, hangups=hangups)
     if served.restart:
         restart(session.output, (project.root / name for name in served.restart))
     session.output.answer({"recorded": served.recorded, "signal": served.signal})
     return ExitCode.OK if served.recorded else ExitCode.FAILED
 
 
-def _serve(session: Session, project: Project, *, reload: bool, wait_store: timedelta | None) -> Served:
+def _serve(project: Project, session: Session, **how: Any) -> Served:
     from jobkit.cli.serving import serve
 
-    return serve(project, session, reload=reload, patience=wait_store)
+    return serve(project, session, **how)
 
 
 def _say_what_is_broken(session: Session, project: Project) -> None:
