@@ -60,7 +60,9 @@ class Books:
                 continue
             held = [tick for tick in wanted if record.span.first <= tick <= record.span.last]
             if len(held) != record.span.count:
-                yield_ = f"{job}: a span of {record.span.count} from {record.span.first} holds {len(held)} ticks"
+                yield_ = (
+                    f"{job}: a span of {record.span.count} from {record.span.first} holds {len(held)} ticks"
+                )
                 return [yield_]
             rows.update(held)
         wrong = [f"{job}: nothing accounts for {tick}" for tick in wanted if not rows[tick]]
@@ -100,7 +102,11 @@ async def _read(root: Path) -> Books:
 def ran_twice(executed: Sequence[Execution]) -> list[str]:
     """Ticks and attempts that were executed more often than they may be."""
     attempts = Counter((item.run_id, item.attempt) for item in executed)
-    wrong = [f"attempt {number} of {run} ran {count} times" for (run, number), count in attempts.items() if count > 1]
+    wrong = [
+        f"attempt {number} of {run} ran {count} times"
+        for (run, number), count in attempts.items()
+        if count > 1
+    ]
     runs: dict[tuple[str, datetime], set[str]] = {}
     for item in executed:
         if item.tick is not None:
@@ -109,6 +115,8 @@ def ran_twice(executed: Sequence[Execution]) -> list[str]:
     most = Counter(item.run_id for item in executed)
     jobs = {item.run_id: item.job for item in executed}
     wrong += [
-        f"{jobs[run]} was tried {count} times" for run, count in most.items() if count > ATTEMPTS.get(jobs[run], 1)
+        f"{jobs[run]} was tried {count} times"
+        for run, count in most.items()
+        if count > ATTEMPTS.get(jobs[run], 1)
     ]
     return wrong
