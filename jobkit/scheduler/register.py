@@ -13,7 +13,7 @@ from jobkit.logs import get_logger
 from jobkit.scheduler import marks
 from jobkit.scheduler.changes import changed_jobs
 from jobkit.scheduler.marks import UNSCHEDULED, VANISHED_FOR, Holder, Keep, Known
-from jobkit.scheduler.standing import job_key, options_hash, schedule_hash, standing
+from jobkit.scheduler.standing import job_key, options_hash, same_standing, schedule_hash, standing
 from jobkit.stores.ledger import JobKey, JobRegistration, JobState
 
 if TYPE_CHECKING:
@@ -193,7 +193,6 @@ class Register:
         if before != now:
             self.states.clear()
             self.states.update(states)
-        self._roster.details["superseded"] = sorted(superseded)
         if changed:
             self._tell()
 
@@ -206,15 +205,17 @@ class Register:
     async def _write_changes(self, others: Sequence[ReplicaState]) -> None:
         """The events ``job.changed``, against what this replica was, or the one that was heard of last."""
         post = self._post
-        before = self._options
+        before = None if self._options is None else dict(self._options)
         if before is None:
             newest = max(others, key=lambda one: one.heartbeat_at, default=None)
-            before = None if newest is None else newest.replica.jobs
+            before = None if newest is None else dict(newest.replica.jobs)
         now: dict[str, str] = {}
         for number, spec in enumerate([*post.jobs.values()]):
             if number % _SLICE == _SLICE - 1:
                 await anyio.lowlevel.checkpoint()
             now[spec.name] = options_hash(spec, post.config)
+        if self._options is None and before is not None:
+            _leave_out_what_is_said(before, now, [one for one in others if one.live])
         self._options = now
         events = changed_jobs(post.jobs, post.config, now, before, at=post.time.now())
         for at in range(0, len(events), _BATCH):
@@ -237,3 +238,14 @@ class Register:
             tasks.start_soon(sleep)
             await woken.wait()
             tasks.cancel_scope.cancel()
+
+
+def _leave_out_what_is_said(
+    before: dict[str, str], now: Mapping[str, str], live: Sequence[ReplicaState]
+) -> None:
+    """Make *before* agree with *now* in what one that lives has as it is now: it has said so already."""
+    for other in live:
+        jobs = other.replica.jobs
+        before |= {name: hash for name, hash in jobs.items() if same_standing(hash, now.get(name))}
+        for name in [name for name in before if name not in now and name not in jobs]:
+            del before[name]

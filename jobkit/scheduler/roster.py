@@ -10,6 +10,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 import anyio
+import anyio.lowlevel
 
 from jobkit.logs import get_logger
 from jobkit.records import format_instant
@@ -43,7 +44,7 @@ class Roster:
         self.busy = busy
         self.details: dict[str, Any] = {}
         self.on_change: list[Callable[[], None]] = []
-        #: The hash of each job's options by name, and of the schedules that fire here, by the text of the key.
+        #: The hash of each job's options by name, and of each schedule that fires here by its key's text.
         self.jobs: Mapping[str, str] = {}
         self.schedules: Mapping[str, str] = {}
         self._post = post
@@ -53,6 +54,8 @@ class Roster:
         self._changes = 0
         self._news = anyio.Event()
         self._told: set[str] = set()
+        self._turn = anyio.Lock()
+        self._gone = False
         self._differing: tuple[object, frozenset[str]] | None = None
 
     # -- what the others are --------------------------------------------------------------------------
@@ -119,7 +122,7 @@ class Roster:
         """Take part, and say so."""
         from jobkit.schedules.zones import zone_data_version
 
-        self._kind = kind
+        self._kind, self._gone = kind, False
         self.details |= {
             "version": _version(),
             "python": platform.python_version(),
@@ -136,6 +139,11 @@ class Roster:
 
     async def announce(self) -> None:
         """Say again what this replica is, after its jobs, or *details*, have changed."""
+        async with self._turn:
+            if not self._gone:
+                await self._announce()
+
+    async def _announce(self) -> None:
         await self._count_jobs()
         self.details |= {"jobs": len(self.jobs), "scheduled": len(self.schedules), _REVISION: self._changes}
         replica = Replica(
@@ -158,12 +166,14 @@ class Roster:
 
     async def leave(self) -> None:
         """Take no further part: the last thing that a replica does."""
+        self._gone = True  # a word of its own that is late must not bring it back
         if self._kind == "scheduler":
             # First the word, then the deed: who is gone without a word has vanished.
             await self._say("scheduler.stopped", self._about())
         ask, store = self._post.connection.ask, self._post.store
-        await ask(lambda: store.deregister(self._post.replica_id), "registration")
-        self._registered = None
+        async with self._turn:
+            await ask(lambda: store.deregister(self._post.replica_id), "registration")
+            self._registered = None
 
     async def _count_jobs(self) -> None:
         config, node = self._post.config, self._post.node
@@ -171,7 +181,7 @@ class Roster:
         schedules: dict[str, str] = {}
         for number, spec in enumerate([*self._post.jobs.values()]):
             if number % _SLICE == _SLICE - 1:
-                await anyio.sleep(0)
+                await anyio.lowlevel.checkpoint()
             jobs[spec.name] = options_hash(spec, config)
             if standing(spec, config).fires:
                 schedules[str(job_key(spec, node))] = schedule_hash(spec, node)
@@ -202,6 +212,8 @@ class Roster:
 
     async def _return(self) -> None:
         """Others took this replica for dead, and it is not: it was still for too long."""
+        if self._gone:
+            return
         get_logger().warning("replica.returned", replica=self._post.replica_id)
         self._registered = None
         await self.announce()
