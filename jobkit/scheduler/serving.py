@@ -36,8 +36,8 @@ if TYPE_CHECKING:
 State = Literal["starting", "serving", "stopping", "stopped"]
 
 #: Seconds for the last attempt at sinks, and for saying good-bye to a store that may be away.
-_LAST_DELIVERY: Final = 1.5
-_LAST_WORD: Final = 1.5
+_LAST_DELIVERY: Final = 1.0
+_LAST_WORD: Final = 1.0
 #: For so many seconds the oldest of all marks is not looked for again.
 _MARKS_SERVE: Final = 60.0
 

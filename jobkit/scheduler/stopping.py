@@ -9,7 +9,7 @@ from typing import Final
 import anyio
 
 #: What is cancelled has so long to clean up and to be recorded; the runner cuts attempts off before that.
-RECORDING: Final = timedelta(seconds=6.5)
+RECORDING: Final = timedelta(seconds=5.5)
 
 
 async def drain(
