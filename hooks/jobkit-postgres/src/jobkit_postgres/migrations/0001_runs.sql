@@ -80,6 +80,7 @@ CREATE UNIQUE INDEX runs_of_tick ON jobkit.runs (job, home, tick) WHERE tick IS 
 CREATE INDEX runs_open ON jobkit.runs (job, home, number) WHERE finished_at IS NULL;
 CREATE INDEX runs_queue ON jobkit.runs (priority DESC, number) WHERE status = 'queued';
 CREATE INDEX runs_not_before ON jobkit.runs (not_before) WHERE status = 'queued' AND not_before IS NOT NULL;
+CREATE INDEX runs_limited ON jobkit.runs (number) WHERE status = 'running' AND limits <> '[]';
 
 -- Attempts after which the run went on; the current or last one stands in its run.
 CREATE TABLE jobkit.attempts (

@@ -1,0 +1,122 @@
+"""Connections to a server: how they are made, and how one that hangs is given up."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import socket
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+import psycopg
+from psycopg import AsyncConnection, Connection
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+from jobkit.exceptions import StoreError
+
+OLDEST: Final = 15
+"""The oldest major version of PostgreSQL that the store runs on."""
+
+Row = tuple[Any, ...]
+AsyncLink = AsyncConnection[Row]
+Link = Connection[Row]
+
+# What the address does not say itself. A peer that vanished is noticed within half a minute, by the kernel.
+_DEFAULTS: Final[dict[str, str]] = {
+    "application_name": "jobkit",
+    "client_encoding": "utf8",
+    "connect_timeout": "5",
+    "keepalives_idle": "10",
+    "keepalives_interval": "5",
+    "keepalives_count": "3",
+    "tcp_user_timeout": "20000",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where the database is: *conninfo* for libpq, *shown* for people, without its password."""
+
+    conninfo: str
+    shown: str
+
+    @classmethod
+    def parse(cls, url: str) -> Address:
+        """StoreError for what libpq cannot read; it shows nothing of *url*."""
+        try:
+            given = {name: value for name, value in conninfo_to_dict(url).items() if value is not None}
+        except psycopg.ProgrammingError:
+            # Its text repeats the address, and with it the password; so does the chain of errors.
+            raise StoreError(
+                "the address of the run store is not one of PostgreSQL's",
+                code="JK604",
+                help="write something like postgresql://app@db.example/shop in [scheduler] store;"
+                " characters such as @ and / in a password are written %40 and %2F",
+            ) from None
+        return cls(make_conninfo("", **{**_DEFAULTS, **given}), _shown(given))
+
+    async def connect(self) -> AsyncLink:
+        """A connection of its own. Raises what psycopg does."""
+        return await AsyncConnection.connect(self.conninfo, **settings())
+
+    def connect_here(self) -> Link:
+        """The same for threads; blocks."""
+        return Connection.connect(self.conninfo, **settings())
+
+
+def settings() -> dict[str, Any]:
+    """How all connections are used: transactions are begun in so many words, and nothing is prepared, because
+    behind a pooler the next transaction may meet another server process."""
+    return {"autocommit": True, "prepare_threshold": None}
+
+
+def _shown(given: dict[str, Any]) -> str:
+    place = str(given.get("host") or given.get("hostaddr") or "")
+    # Addresses of several hosts are as long as there are hosts; a socket's folder is a path.
+    user = f"{given['user']}@" if given.get("user") else ""
+    port = f":{given['port']}" if given.get("port") else ""
+    name = given.get("dbname") or given.get("service") or ""
+    if place.startswith(("/", "@")):
+        return f"postgresql://{user}/{name}?host={place}"
+    return f"postgresql://{user}{place}{port}/{name}"
+
+
+# -- giving up ----------------------------------------------------------------------------------------
+
+
+def sever(connection: AsyncLink | Link) -> None:
+    """Cut the line, so that whoever waits for an answer gets an error instead. Never raises.
+
+    A server that stands still answers neither a cancellation nor its own time limits.
+    """
+    with contextlib.suppress(OSError, psycopg.Error):
+        line = socket.socket(fileno=os.dup(connection.fileno()))
+        try:
+            line.shutdown(socket.SHUT_RDWR)
+        finally:
+            line.close()
+
+
+@contextlib.contextmanager
+def deadline(connection: AsyncLink, seconds: float) -> Iterator[None]:
+    """Sever *connection* after *seconds*, unless it is done by then."""
+    timer = asyncio.get_running_loop().call_later(seconds, sever, connection)
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+@contextlib.contextmanager
+def deadline_here(connection: Link, seconds: float) -> Iterator[None]:
+    """The same for threads."""
+    timer = threading.Timer(seconds, sever, (connection,))
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()

@@ -1,0 +1,238 @@
+"""One open database: a pool of connections, and transactions on them that happen whole or not at all."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import sys
+import time
+from collections.abc import Awaitable, Callable
+from typing import Final, TypeVar
+
+import anyio
+import psycopg
+from psycopg_pool import AsyncConnectionPool, PoolClosed
+
+from jobkit.exceptions import StoreError
+from jobkit.stores.refusals import not_open, open_already
+from jobkit_postgres.connection import Address, AsyncLink, deadline, settings
+from jobkit_postgres.errors import is_lost, translated, unknown_outcome, worth_another_try
+from jobkit_postgres.transaction import TIME_LIMIT, Transaction, beginning
+
+T = TypeVar("T")
+Work = Callable[[Transaction], Awaitable[T]]
+
+_ATTEMPTS: Final = 6
+"""So often a transaction is carried out that others got in the way of, or whose connection was dead."""
+
+_FRESH: Final = 2.0
+"""A connection that was used so many seconds ago is taken for alive."""
+
+_CHECK_LIMIT: Final = 3.0
+_WRITING: Final = "READ COMMITTED READ WRITE"
+_READING: Final = "REPEATABLE READ READ ONLY"
+
+
+class Database:
+    """The database of one project; no connection before :meth:`open`.
+
+    *size* is the most connections of the pool. *patience*, in seconds, is how long a call waits for one.
+    """
+
+    def __init__(self, address: Address, schema: str, *, size: int, patience: float, read_only: bool) -> None:
+        self.address = address
+        self.schema = schema
+        self.read_only = read_only
+        self._size = size
+        self._patience = patience
+        self._pool: AsyncConnectionPool[AsyncLink] | None = None
+        self._process = 0
+        self._used: dict[int, float] = {}
+        self._under_way: set[asyncio.Task[object]] = set()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it was opened and not closed."""
+        return self._pool is not None
+
+    # -- opening and closing --------------------------------------------------------------------
+
+    async def open(self) -> None:
+        """Fill the pool. StoreError if it is open, StoreUnavailable if the server does not answer."""
+        if self._pool is not None:
+            raise open_already()
+        self._process = os.getpid()
+        self._pool = AsyncConnectionPool(
+            self.address.conninfo,
+            kwargs=settings(),
+            min_size=1,
+            max_size=self._size,
+            open=False,
+            check=self._check,
+            name="jobkit",
+            timeout=self._patience,
+            max_idle=300.0,
+            # Its pauses between attempts double: whoever asks after it gave up begins anew, at once.
+            reconnect_timeout=3.0,
+        )
+        try:
+            await self._pool.open(wait=True, timeout=self._patience)
+        except psycopg.Error as error:
+            await self.close()
+            raise translated(error, self.address.shown) from error
+        except BaseException:
+            await self.close()
+            raise
+
+    async def close(self) -> None:
+        """Carry out what is under way, then let go of everything. Idempotent; not cut short by a
+        cancellation."""
+        pool, self._pool = self._pool, None
+        if pool is None or os.getpid() != self._process:
+            return
+        with anyio.CancelScope(shield=True):
+            if self._under_way:
+                await asyncio.wait(self._under_way)
+            await pool.close()
+        self._used.clear()
+
+    # -- using it -------------------------------------------------------------------------------
+
+    def check_open(self) -> None:
+        """StoreError if it is not open, or was opened by another process."""
+        if self._pool is None:
+            raise not_open()
+        if os.getpid() != self._process:
+            raise StoreError(
+                "the run store was opened before this process was forked",
+                code="JK618",
+                help="open a store of its own in the child process",
+            )
+
+    def check_writing(self) -> None:
+        """StoreError also if it is for reading only."""
+        if self.read_only:
+            raise StoreError(
+                f"the run store {self.address.shown} was opened for reading only",
+                code="JK617",
+                help="run the command as a user who may write to it",
+            )
+        self.check_open()
+
+    async def write(self, work: Work[T]) -> T:
+        """What *work* returns, after its commit. If the caller is cancelled it happens or it does not.
+
+        *work* may be called again, after a rollback: it changes nothing but the database.
+        """
+        self.check_writing()
+        return await self._whole(work, _WRITING)
+
+    async def read(self, work: Work[T]) -> T:
+        """What *work* finds in one snapshot; it must not write."""
+        self.check_open()
+        return await self._whole(work, _READING)
+
+    async def _whole(self, work: Work[T], mode: str) -> T:
+        """Carry it out in a task of its own: a cancellation in the middle of a journey to the server would
+        leave nobody knowing where it ended."""
+        begun = asyncio.Event()
+        task = asyncio.create_task(self._carry_out(work, mode, begun), name="jobkit-store")
+        self._under_way.add(task)
+        task.add_done_callback(self._under_way.discard)
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            if not begun.is_set():
+                task.cancel()
+            await _ended(task)
+            raise
+
+    async def _carry_out(self, work: Work[T], mode: str, begun: asyncio.Event) -> T:
+        for attempt in range(1, _ATTEMPTS + 1):
+            connection = await self._borrow()
+            begun.set()
+            try:
+                with deadline(connection, TIME_LIMIT):
+                    return await self._transaction(connection, work, mode)
+            except psycopg.Error as error:
+                again = worth_another_try(error) or is_lost(error)
+                if not again or attempt == _ATTEMPTS:
+                    raise translated(error, self.address.shown) from error
+            finally:
+                await self._give_back(connection)
+            await asyncio.sleep(random.uniform(0.0, 0.01) * attempt)
+        raise AssertionError("the last attempt returns or raises")
+
+    async def _transaction(self, connection: AsyncLink, work: Work[T], mode: str) -> T:
+        cursor = await connection.execute(beginning(self.schema, mode))
+        while cursor.nextset():
+            pass
+        row = await cursor.fetchone()
+        assert row is not None, "the clock was asked last"
+        try:
+            result = await work(Transaction(connection, self.schema, row[0]))
+        except BaseException:
+            if not connection.closed:
+                await connection.execute("ROLLBACK")
+            raise
+        try:
+            await connection.execute("COMMIT")
+        except psycopg.Error as error:
+            # Only a commit that was refused is known not to have happened.
+            if is_lost(error) and mode == _WRITING:
+                raise unknown_outcome(error, self.address.shown) from error
+            raise
+        return result
+
+    async def _borrow(self) -> AsyncLink:
+        pool = self._pool
+        if pool is None:
+            raise not_open()
+        try:
+            return await pool.getconn()
+        except PoolClosed:
+            raise not_open() from None
+        except psycopg.Error as error:
+            raise translated(error, self.address.shown) from error
+
+    async def _give_back(self, connection: AsyncLink) -> None:
+        if connection.closed:
+            self._used.pop(id(connection), None)
+        else:
+            self._used[id(connection)] = time.monotonic()
+        pool = self._pool
+        if pool is None:
+            await connection.close()
+        else:
+            await pool.putconn(connection)
+
+    async def _check(self, connection: AsyncLink) -> None:
+        """Whether a connection that rested is still alive: after a restart of the server none is."""
+        if time.monotonic() - self._used.get(id(connection), 0.0) < _FRESH:
+            return
+        with deadline(connection, _CHECK_LIMIT):
+            await AsyncConnectionPool.check_connection(connection)
+
+
+async def _ended(task: asyncio.Task[T]) -> None:
+    """Wait for the end of *task*, however often the waiting is cancelled, and take note of its error."""
+    while not task.done():
+        try:
+            with anyio.CancelScope(shield=True):
+                await asyncio.wait([task])
+        except asyncio.CancelledError:
+            continue  # the caller raises the first one
+    if not task.cancelled():
+        task.exception()
+
+
+def check_loop() -> None:
+    """StoreError unless the event loop is asyncio's: psycopg knows no other."""
+    trio = sys.modules.get("trio")
+    if trio is not None and trio.lowlevel.in_trio_task():
+        raise StoreError(
+            "the run store on PostgreSQL needs asyncio, and this event loop is trio's",
+            code="JK626",
+            help="run the program on asyncio; jobkit's own commands do",
+        )

@@ -1,0 +1,114 @@
+"""What PostgreSQL says, in the words of the store."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import psycopg
+from psycopg_pool import PoolTimeout, TooManyRequests
+
+from jobkit.exceptions import StoreError, StoreUnavailable
+from jobkit.redaction import redact
+from jobkit.sanitising import escape_controls, shorten
+
+#: Another attempt of the same transaction may succeed at once.
+_AGAIN: Final = (
+    psycopg.errors.SerializationFailure,
+    psycopg.errors.DeadlockDetected,
+    psycopg.errors.UniqueViolation,  # two were about to write the same: the other's is found now
+    psycopg.errors.ForeignKeyViolation,  # what it belongs to has been deleted meanwhile
+)
+
+#: Classes and codes that pass: the connection, resources, an operator's intervention, what waits for a lock.
+_PASSING: Final = ("08", "40", "53", "55", "57", "58", "25006")
+
+
+def worth_another_try(error: psycopg.Error) -> bool:
+    """Whether the transaction that *error* ended may be carried out again at once."""
+    return isinstance(error, _AGAIN)
+
+
+def is_lost(error: psycopg.Error) -> bool:
+    """Whether *error* says that the connection, or the server, went away."""
+    if not isinstance(error, psycopg.OperationalError):
+        return False
+    return error.sqlstate is None or error.sqlstate.startswith(("08", "57P0"))
+
+
+def translated(error: psycopg.Error, shown: str, *, connecting: bool = False) -> StoreError:
+    """The store's error for *error*; *shown* is how people know the database."""
+    said = _said(error)
+    refused = _refused(error, shown, said) if connecting else None
+    if refused is not None:
+        return refused
+    state = error.sqlstate or ""
+    if isinstance(error, PoolTimeout | TooManyRequests):
+        return StoreUnavailable(
+            f"no connection to the run store {shown} was free in time",
+            help="look whether the server answers; if it does, raise [plugins.postgres] pool_size",
+        )
+    if isinstance(error, psycopg.errors.InsufficientPrivilege):
+        return no_rights(shown, said)
+    if isinstance(error, psycopg.errors.UndefinedTable | psycopg.errors.InvalidSchemaName):
+        return StoreError(
+            f"the tables of the run store {shown} are not there any more: {said}",
+            code="JK608",
+            help="somebody changed its tables by hand: put a backup in its place",
+        )
+    if isinstance(error, psycopg.InterfaceError) or not state or state.startswith(_PASSING):
+        return StoreUnavailable(
+            f"the run store {shown} does not answer: {said}",
+            help="look at the server and at the network; jobkit goes on by itself when it is back",
+        )
+    return StoreError(
+        f"the run store {shown} does not answer as it should: {said} ({state})",
+        help="report it with this text",
+    )
+
+
+def unknown_outcome(error: psycopg.Error, shown: str) -> StoreUnavailable:
+    """The connection was lost while the commit was on its way."""
+    return StoreUnavailable(
+        f"the run store {shown} was lost in the middle of a commit: {_said(error)}",
+        help="nobody knows whether it was written; the same call again finds out, and writes nothing twice",
+    )
+
+
+def no_rights(shown: str, said: str) -> StoreError:
+    """The role may not do what a store does."""
+    return StoreError(
+        f"the role has no right to use the run store {shown}: {said}",
+        code="JK625",
+        help="grant it the schema and what is in it, or let the owner run `jobkit db upgrade`",
+    )
+
+
+def _refused(error: psycopg.Error, shown: str, said: str) -> StoreError | None:
+    """What the server answers to who wants a connection. libpq hands over its text, and no code."""
+    text, state = str(error), error.sqlstate or ""
+    if state in ("28P01", "28000") or "authentication failed" in text or "no pg_hba.conf entry" in text:
+        return StoreError(
+            f"the server of the run store {shown} does not let us in: {said}",
+            code="JK622",
+            help="look at the user and the password in [scheduler] store, and at the server's pg_hba.conf",
+        )
+    if "no password supplied" in text or (state == "" and 'role "' in text and "does not exist" in text):
+        return StoreError(
+            f"the server of the run store {shown} does not let us in: {said}",
+            code="JK622",
+            help="write user and password into [scheduler] store, or set PGPASSFILE",
+        )
+    if state == "3D000" or ('database "' in text and "does not exist" in text):
+        return StoreError(
+            f"there is no such database on the server of the run store {shown}: {said}",
+            code="JK623",
+            help="make it with `createdb`, or name another one in [scheduler] store",
+        )
+    if state == "42501" or "permission denied for database" in text:
+        return no_rights(shown, said)
+    return None
+
+
+def _said(error: psycopg.Error) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return shorten(escape_controls(redact("; ".join(lines) or type(error).__name__)), 300)

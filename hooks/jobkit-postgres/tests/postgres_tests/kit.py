@@ -1,0 +1,48 @@
+"""What the tests are made with: tables in a schema, and a server's clock that stands still."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import datetime, timedelta
+from typing import Any
+
+import psycopg
+from postgres_tests.server import Server
+from psycopg import sql
+
+from jobkit.stores.values import to_micros
+from jobkit.testing.conformance.kit import START
+from jobkit_postgres.store import PostgresStore
+
+
+def made(server: Server, schema: str, project: str = "conformance") -> None:
+    """Make the tables of a store."""
+    asyncio.run(_upgrade(PostgresStore(server.url, project=project, schema=schema)))
+
+
+async def _upgrade(store: PostgresStore) -> None:
+    await store.upgrade()
+
+
+class ServerClock:
+    """The clock of a schema, which stands still until it is advanced."""
+
+    def __init__(self, connection: psycopg.Connection[Any], schema: str, start: datetime = START) -> None:
+        self._connection = connection
+        self._function = sql.Identifier(schema, "instant")
+        self._now = start
+        self._set()
+
+    def now(self) -> datetime:
+        return self._now
+
+    async def advance(self, by: timedelta) -> None:
+        self._now += by
+        self._set()
+
+    def _set(self) -> None:
+        statement = sql.SQL(
+            "CREATE OR REPLACE FUNCTION {}() RETURNS bigint LANGUAGE sql VOLATILE AS 'SELECT {}::bigint'"
+        )
+        micros = sql.SQL(str(to_micros(self._now)))  # type: ignore[arg-type]
+        self._connection.execute(statement.format(self._function, micros))
