@@ -94,7 +94,7 @@ class Wakes:
             connection = self._connection
             if connection is not None:
                 await anyio.wait_readable(connection.fileno())
-            if not await self._look():
+            if not await self._ask_whole():
                 # Nobody knows what was sent meanwhile: a wait that ends for nothing harms nobody.
                 self._heard += 1
         except (anyio.ClosedResourceError, psycopg.OperationalError, OSError, ValueError):
@@ -108,16 +108,21 @@ class Wakes:
     async def _look(self) -> bool:
         """Take note of what was sent until now, connecting if need be; False if it cannot be heard.
 
-        The journey to the server and back brings along whatever was committed before.
+        The journey to the server and back brings along whatever was committed before. While somebody waits
+        for the socket to become readable nobody else may use it: who listens takes note for all.
         """
         async with self._lock:
-            task = asyncio.ensure_future(self._ask())
-            try:
-                return await asyncio.shield(task)
-            except asyncio.CancelledError:
-                with anyio.CancelScope(shield=True):
-                    await asyncio.wait([task])
-                raise
+            return True if self._news is not None else await self._ask_whole()
+
+    async def _ask_whole(self) -> bool:
+        """A journey that was begun ends: whoever waits for it may be cancelled."""
+        task = asyncio.create_task(self._ask(), name="jobkit-store-wakes")
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            with anyio.CancelScope(shield=True):
+                await asyncio.wait([task])
+            raise
 
     async def _ask(self) -> bool:
         connection = await self._connected()
