@@ -69,7 +69,7 @@ def open_store(
         case "postgresql" | "postgres":
             raise _bad_address(
                 "no run store for postgresql:// is installed",
-                f"this version keeps runs in SQLite only: {_EXAMPLE}",
+                f"install the distribution jobkit-postgres beside jobkit-core, or write {_EXAMPLE}",
             )
         case other:
             raise _bad_address(

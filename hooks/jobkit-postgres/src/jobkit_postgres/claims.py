@@ -29,6 +29,9 @@ _ID, _TRIGGER, _COVERS, _OVERLAP, _TICK = 0, 3, 9, 14, 15  # where they stand in
 _NUMBER, _JOB = 0, 2  # where they stand in RUN
 _LAST = 5  # and in spans.NEW
 
+Given = tuple[str, str, int, str, str | None]
+"""Job, node, mark, hash and the expected hash of a registration."""
+
 STATE: Final = "job, node, mark, hash, since"
 
 _STATES: Final = f"""
@@ -112,9 +115,7 @@ def step_of(claim: Claim) -> Step:
 # -- states -----------------------------------------------------------------------------------------
 
 
-async def register(
-    tx: Transaction, given: Sequence[tuple[str, str, int, str, str | None]]
-) -> tuple[list[Row | None], bool]:
+async def register(tx: Transaction, given: Sequence[Given]) -> tuple[list[Row | None], bool]:
     """*given* are job, node, mark, hash and the expected hash; for each its mark, hash and since, and then
     whether anything has changed."""
     found = await jobs.lock(tx, [(job, node) for job, node, *_ in given])
@@ -135,10 +136,9 @@ async def register(
 
 async def states(tx: Transaction, keys: Sequence[Key] | None) -> list[Row]:
     """Rows of ``STATE``."""
-    values = {"jobs": None, "nodes": None}
-    if keys is not None:
-        values = {"jobs": [job for job, _ in keys], "nodes": [node for _, node in keys]}  # type: ignore[dict-item]
-    return await tx.all(_STATES, values)
+    jobs_ = None if keys is None else [job for job, _ in keys]
+    nodes = None if keys is None else [node for _, node in keys]
+    return await tx.all(_STATES, {"jobs": jobs_, "nodes": nodes})
 
 
 async def pull_back(tx: Transaction, job: str, node: str, expected: int, to: int) -> bool:
@@ -194,15 +194,13 @@ async def _look(tx: Transaction, steps: Sequence[Step], found: dict[Key, Row]) -
     current = [(step, run) for step, run in inserting if found[step.key][0] == step.expected]
     if current:
         ticks = [(step.job, step.node, run[_TICK]) for step, run in current]
-        work.taken = set(await tx.all(_TAKEN, list(map(list, zip(*ticks, strict=True)))))  # type: ignore[arg-type]
+        work.taken = set(await tx.all(_TAKEN, list(map(list, zip(*ticks, strict=True)))))
     judged = [step.key for step, run in current if run[_OVERLAP] != "allow" or step.in_turn]
     if judged:
         await overlaps.hold(tx, judged)
         work.open = await overlaps.open_runs(tx, judged)
     adding = [step.key for step in concerned if found[step.key][0] == step.expected]
-    work.book = await spans.Book.read(
-        tx, [found[key][3] for key in adding if found[key][3] is not None]
-    )
+    work.book = await spans.Book.read(tx, [found[key][3] for key in adding if found[key][3] is not None])
     return work
 
 

@@ -25,7 +25,9 @@ _NUMBER, _QUEUED_AT = 0, 7  # where they stand in RUN
 
 _NEWEST_OF: Final = f"""
 SELECT {RUN} FROM jobkit.runs WHERE number IN (
-    SELECT (SELECT number FROM jobkit.runs WHERE job = wanted.job ORDER BY queued_at DESC, number DESC LIMIT 1)
+    SELECT (
+        SELECT number FROM jobkit.runs WHERE job = wanted.job ORDER BY queued_at DESC, number DESC LIMIT 1
+    )
     FROM unnest(%s::text[]) AS wanted (job)
 )
 """

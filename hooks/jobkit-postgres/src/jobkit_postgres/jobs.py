@@ -26,7 +26,8 @@ ORDER BY states.job, states.node FOR UPDATE OF states
 
 _ADD: Final = """
 INSERT INTO jobkit.job_states (job, node)
-SELECT job, node FROM unnest(%s::text[], %s::text[]) AS wanted (job, node) ORDER BY job COLLATE "C", node COLLATE "C"
+SELECT job, node FROM unnest(%s::text[], %s::text[]) AS wanted (job, node)
+ORDER BY job COLLATE "C", node COLLATE "C"
 ON CONFLICT (job, node) DO NOTHING
 """
 

@@ -26,7 +26,8 @@ WHERE seen_at > %s ORDER BY place, name
 
 _REGISTER: Final = """
 INSERT INTO jobkit.sinks AS sinks (name, max_age, seen_at)
-SELECT name, max_age, %s FROM unnest(%s::text[], %s::bigint[]) AS given (name, max_age) ORDER BY name COLLATE "C"
+SELECT name, max_age, %s FROM unnest(%s::text[], %s::bigint[]) AS given (name, max_age)
+ORDER BY name COLLATE "C"
 ON CONFLICT (name) DO UPDATE SET max_age = excluded.max_age, seen_at = excluded.seen_at
 """
 
@@ -152,9 +153,7 @@ async def waiting(tx: Transaction, sink: str, after: int, limit: int) -> list[Ro
     return await tx.all(_WAITING, (sink, after, limit))
 
 
-async def settle(
-    tx: Transaction, name: str, fence: int, standing: Row, verdicts: Sequence[Row]
-) -> bool:
+async def settle(tx: Transaction, name: str, fence: int, standing: Row, verdicts: Sequence[Row]) -> bool:
     """Carry out *verdicts*, of ``VERDICT``, and keep *standing*: failures, suspended_until, error. False if
     the lease of *fence* is no more."""
     if not await tx.run(_STANDING, (*standing, name, fence)):
@@ -169,10 +168,14 @@ async def settle(
 
 async def _carry_out(tx: Transaction, name: str, verdicts: Sequence[Row]) -> bool:
     """*verdicts* on different entries; whether any was delivered."""
-    failed = [(id_, failure, error, until) for id_, kind, error, _, until, failure in verdicts if kind == "failed"]
+    failed = [
+        (id_, failure, error, until) for id_, kind, error, _, until, failure in verdicts if kind == "failed"
+    ]
     if failed:
         await tx.run(_FAILED, (*map(list, zip(*failed, strict=True)), name))
-    dead = [(id_, failure, error, reason) for id_, kind, error, reason, _, failure in verdicts if kind == "dead"]
+    dead = [
+        (id_, failure, error, reason) for id_, kind, error, reason, _, failure in verdicts if kind == "dead"
+    ]
     if dead:
         await tx.run(_DEAD, (tx.at, *map(list, zip(*dead, strict=True)), name))
     ended = {id_: kind for id_, kind, *_ in verdicts if kind != "failed"}

@@ -86,9 +86,7 @@ async def add(tx: Transaction, run: Row, not_before: int | None) -> Row:
     return await by_id(tx, run[_ID])
 
 
-async def add_and_start(
-    tx: Transaction, run: Row, lease: Row, limits: Mapping[str, int]
-) -> tuple[Row, Row]:
+async def add_and_start(tx: Transaction, run: Row, lease: Row, limits: Mapping[str, int]) -> tuple[Row, Row]:
     """Insert *run*, of ``NEW_RUN``, and start it under *lease*, of ``NEW_LEASE``, or find it as this owner
     started it. Rows of ``RUN`` and ``LEASE``. RunInTheWay."""
     await jobs.lock_one(tx, run[_JOB], run[_HOME])

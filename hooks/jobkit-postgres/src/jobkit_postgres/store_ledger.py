@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from jobkit.stores.ledger import (
@@ -45,15 +46,15 @@ class LedgerPart(StorePart):
         for start in range(0, len(values), AT_ONCE):
             some = values[start : start + AT_ONCE]
 
-            async def work(tx: Transaction, some: list[tuple[str, str, int, str, str | None]] = some) -> list[Row | None]:
-                found, changed = await claims.register(tx, some)
-                if changed:
-                    await tx.notify(self._wakes.name)
-                return found
-
-            found = await self._database.write(work)
+            found = await self._database.write(partial(self._register, some=some))
             states += [_state(*job[:2], state) for job, state in zip(some, found, strict=True)]
         return states
+
+    async def _register(self, tx: Transaction, some: Sequence[claims.Given]) -> list[Row | None]:
+        found, changed = await claims.register(tx, some)
+        if changed:
+            await tx.notify(self._wakes.name)
+        return found
 
     async def register_job(
         self, key: JobKey, hash: str, *, mark: datetime, expected_hash: str | None

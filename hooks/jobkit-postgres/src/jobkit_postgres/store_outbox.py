@@ -33,7 +33,7 @@ from jobkit_postgres.store_part import StorePart
 
 
 class OutboxPart(StorePart):
-    """The part of :class:`~jobkit_postgres.store.PostgresStore` that keeps what sinks have yet to be given."""
+    """The part of :class:`~jobkit_postgres.store.PostgresStore` that keeps what sinks wait for."""
 
     async def register_sinks(self, sinks: Iterable[SinkRegistration]) -> None:
         values = [(clean_text(sink.name), duration_micros(clean_duration(sink.max_age))) for sink in sinks]

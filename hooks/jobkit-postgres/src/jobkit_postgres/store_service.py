@@ -23,10 +23,13 @@ class ServicePart(StorePart):
     async def pause(
         self, job: str | None, *, until: datetime | None = None, by: str, reason: str | None = None
     ) -> Pause:
-        name, end, who, why = optional_text(job), optional_micros(until), clean_text(by), optional_text(reason)
-        return pauses.pause_of(
-            await self._write_and_wake(lambda tx: pauses.pause(tx, name, end, who, why))
+        name, end, who, why = (
+            optional_text(job),
+            optional_micros(until),
+            clean_text(by),
+            optional_text(reason),
         )
+        return pauses.pause_of(await self._write_and_wake(lambda tx: pauses.pause(tx, name, end, who, why)))
 
     async def resume(self, job: str | None, *, by: str) -> Pause | None:
         name, who = optional_text(job), clean_text(by)

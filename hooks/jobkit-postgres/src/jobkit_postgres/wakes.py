@@ -43,6 +43,7 @@ class Wakes:
         self._lock = asyncio.Lock()
         self._closed = True
         self._silent_until = 0.0
+        self._deaf = False
         self._heard = 0
         self._pending = False
         self._news: anyio.Event | None = None
@@ -54,7 +55,8 @@ class Wakes:
 
     def open(self) -> None:
         """From now on it may be used; it is connected when somebody waits."""
-        self._closed, self._pending, self._lock = False, False, asyncio.Lock()
+        self._closed, self._pending, self._deaf, self._silent_until = False, False, False, 0.0
+        self._lock = asyncio.Lock()
 
     async def close(self) -> None:
         """Stop listening. Idempotent."""
@@ -155,10 +157,13 @@ class Wakes:
             self._lost(error)
             return None
         self._connection = connection
+        if self._deaf:
+            # What was sent meanwhile nobody knows.
+            self._deaf, self._pending, self._heard = False, True, self._heard + 1
         return connection
 
     def _lost(self, error: psycopg.Error) -> None:
-        self._connection = None
+        self._connection, self._deaf = None, True
         self._silent_until = time.monotonic() + _REST
         if self._address is not None:
             _log.warning("cannot listen: %s", translated(error, self._address.shown).message)

@@ -11,6 +11,7 @@ from pathlib import Path
 import psycopg
 import pytest
 from postgres_tests import server as servers
+from postgres_tests.kit import made
 from postgres_tests.server import MEMORY, Server
 from psycopg import sql
 
@@ -59,3 +60,10 @@ def schema(server: Server) -> Iterator[str]:
     yield name
     with psycopg.connect(server.url, autocommit=True) as connection:
         connection.execute(sql.SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(sql.Identifier(name)))
+
+
+@pytest.fixture
+def tables(server: Server, schema: str) -> str:
+    """The same, with the tables of a store in it."""
+    made(server, schema)
+    return schema

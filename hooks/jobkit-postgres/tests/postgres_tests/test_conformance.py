@@ -6,12 +6,12 @@ from collections.abc import Iterator
 
 import psycopg
 import pytest
+from jobkit_postgres.store import PostgresStore
 from postgres_tests.kit import ServerClock, made
 from postgres_tests.server import Server
 
 from jobkit.stores.base import Store
 from jobkit.testing.conformance import OpenStore, StoreClock, StoreConformance
-from jobkit_postgres.store import PostgresStore
 
 
 class TestPostgresStore(StoreConformance):
