@@ -144,8 +144,13 @@ async def full(tx: Transaction, limits: Mapping[str, int]) -> frozenset[str]:
     """The names of *limits* that have no room."""
     if not limits:
         return frozenset()
-    taken = Counter(name for (names,) in await tx.all(_HOLDING) for name in json.loads(names))
-    return frozenset(name for name, most in limits.items() if taken[name] >= most)
+    counted = await taken(tx)
+    return frozenset(name for name, most in limits.items() if counted[name] >= most)
+
+
+async def taken(tx: Transaction) -> Counter[str]:
+    """How many hold each limit."""
+    return Counter(name for (names,) in await tx.all(_HOLDING) for name in json.loads(names))
 
 
 def _pairs(keys: Sequence[Key]) -> tuple[list[str], list[str]]:

@@ -112,16 +112,6 @@ async def _add_started(tx: Transaction, run: Row, lease: Row) -> tuple[Row, Row]
     return started_run(number, run, lease, tx.at), (id_, 1, 1, owner, node, duration, pinned, until)
 
 
-async def start_attempt(tx: Transaction, run_id: str, lease: Row, limits: Mapping[str, int]) -> Row | None:
-    """Start the next attempt. A row of ``LEASE``, None if the run is not to be had, or has to wait."""
-    wish = await tx.one(_WISH, (run_id,))
-    if wish is None:
-        raise not_found(run_id)
-    _, job, home, *_ = wish
-    await jobs.lock_one(tx, job, home)
-    return await _start(tx, run_id, lease, limits)
-
-
 async def _start(tx: Transaction, run_id: str, lease: Row, limits: Mapping[str, int]) -> Row | None:
     wish = await tx.one(_WISH, (run_id,))
     if wish is None:

@@ -9,6 +9,7 @@ from typing import Final, Self
 
 import anyio
 
+from jobkit.exceptions import RunNotFound
 from jobkit.records import AttemptRecord, LogLine, Progress, RunRecord
 from jobkit.stores.base import (
     Lease,
@@ -33,12 +34,13 @@ from jobkit.stores.values import (
     optional_micros,
     to_micros,
 )
-from jobkit_postgres import history, leases, lines, runs, upkeep
+from jobkit_postgres import history, leases, lines, runs, starts, upkeep
 from jobkit_postgres.batches import Batch
 from jobkit_postgres.connection import Address, Row
 from jobkit_postgres.database import Database, check_loop
 from jobkit_postgres.renewals import Renewals
 from jobkit_postgres.schema import Tables
+from jobkit_postgres.starts import Start
 from jobkit_postgres.store_ledger import LedgerPart
 from jobkit_postgres.store_outbox import OutboxPart
 from jobkit_postgres.store_queue import QueuePart
@@ -81,6 +83,7 @@ class PostgresStore(LedgerPart, QueuePart, ServicePart, OutboxPart):
         self._database = Database(address, schema, size=pool_size, patience=patience, read_only=read_only)
         self._renewals = Renewals(address, schema)
         self._wakes = Wakes(direct if listen else None, schema)
+        self._starts = Batch(self._write_starts)
         self._finishes = Batch(self._write_finishes)
         self._lines = Batch(self._write_lines)
         self._progress = Batch(self._write_progress)
@@ -112,7 +115,7 @@ class PostgresStore(LedgerPart, QueuePart, ServicePart, OutboxPart):
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         with anyio.CancelScope(shield=True):
-            for batch in (self._finishes, self._lines, self._progress):
+            for batch in (self._starts, self._finishes, self._lines, self._progress):
                 await batch.drain()
             await self._wakes.close()
             await self._database.close()
@@ -156,9 +159,15 @@ class PostgresStore(LedgerPart, QueuePart, ServicePart, OutboxPart):
     async def start_attempt(
         self, run_id: str, request: LeaseRequest, *, limits: Mapping[str, int] | None = None
     ) -> Lease | None:
-        id_, wanted, caps = clean_text(run_id), rows.lease_values(request), clean_caps(limits)
-        row = await self._database.write(lambda tx: runs.start_attempt(tx, id_, wanted, caps))
-        return None if row is None else rows.lease(row)
+        self._database.check_writing()
+        start = Start(clean_text(run_id), rows.lease_values(request), clean_caps(limits))
+        answer = await self._starts.add(start.run_id, start)
+        if isinstance(answer, RunNotFound):
+            raise answer
+        return None if answer is None else rows.lease(answer)
+
+    async def _write_starts(self, wanted: list[Start]) -> list[Row | RunNotFound | None]:
+        return await self._database.write(lambda tx: starts.start(tx, wanted))
 
     def renew(self, leases_: Iterable[Lease]) -> frozenset[str]:
         self._database.check_writing()
