@@ -14,7 +14,11 @@ nox.options.sessions = ["lint", "types", "tests"]
 
 PYTHONS = ["3.11", "3.12", "3.13", "3.14"]
 #: The plugins of this repository, as pip takes them.
-HOOKS = ["-e", "hooks/jobkit-hello", "-e", "hooks/jobkit-notify[apprise]"]
+HOOKS = [
+    *("-e", "hooks/jobkit-hello"),
+    *("-e", "hooks/jobkit-notify[apprise]"),
+    *("-e", "hooks/jobkit-postgres[test]"),
+]
 
 
 @nox.session(python=PYTHONS)

@@ -1,0 +1,85 @@
+"""What happens at the same moment shares its statements; what fails takes back nothing but itself."""
+
+from __future__ import annotations
+
+import anyio
+import pytest
+from jobkit_postgres import transaction
+from jobkit_postgres.store import PostgresStore
+from postgres_tests.server import Server
+
+from jobkit.exceptions import RunNotFound
+from jobkit.records import LogLine
+from jobkit.stores.base import Lease
+from jobkit.stores.outbox import SinkRegistration
+from jobkit.testing.conformance.kit import DAY, START, new_run, outcome, request
+
+pytestmark = pytest.mark.anyio
+
+RUNS = 100
+
+
+@pytest.fixture
+def sent(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The statements of transactions, as they are sent."""
+    statements: list[str] = []
+    original = transaction.qualified
+
+    def noted(statement: str, schema: str) -> bytes:
+        statements.append(statement)
+        return original(statement, schema)
+
+    monkeypatch.setattr(transaction, "qualified", noted)
+    return statements
+
+
+async def test_a_busy_moment_is_a_handful_of_statements(server: Server, tables: str, sent: list[str]) -> None:
+    """A hundred runs start, write and finish; each is there when its call returns."""
+    async with PostgresStore(server.url, project="conformance", schema=tables) as store:
+        await store.register_sinks([SinkRegistration("sink", DAY)])
+        runs = [await store.add_run(new_run(f"job-{number}")) for number in range(RUNS)]
+        leases: list[Lease] = []
+
+        async def start(run_id: str) -> None:
+            lease = await store.start_attempt(run_id, request())
+            assert lease is not None
+            leases.append(lease)
+
+        async def write(lease: Lease) -> None:
+            await store.add_log_lines(lease.run_id, [LogLine(1, START, "info", "x", 1)])
+
+        async def finish(lease: Lease) -> None:
+            assert await store.finish(lease, outcome()) is not None
+
+        sent.clear()
+        async with anyio.create_task_group() as tasks:
+            for run in runs:
+                tasks.start_soon(start, run.id)
+        for work in (write, finish):
+            async with anyio.create_task_group() as tasks:
+                for lease in leases:
+                    tasks.start_soon(work, lease)
+        assert len(sent) < RUNS / 2, sent
+        assert len(await store.outbox("sink", limit=1000)) == RUNS
+        for lease in leases:
+            assert len(await store.log_lines(lease.run_id)) == 1
+
+
+async def test_one_that_fails_fails_alone(server: Server, tables: str) -> None:
+    """Of calls that share a transaction: one names a run that is not there."""
+    async with PostgresStore(server.url, project="conformance", schema=tables) as store:
+        run = await store.add_run(new_run())
+        line = LogLine(1, START, "info", "x", 1)
+        refused: list[str] = []
+
+        async def write(run_id: str) -> None:
+            try:
+                await store.add_log_lines(run_id, [line])
+            except RunNotFound:
+                refused.append(run_id)
+
+        async with anyio.create_task_group() as tasks:
+            for run_id in ("nobody", run.id, "nothing"):
+                tasks.start_soon(write, run_id)
+        assert sorted(refused) == ["nobody", "nothing"]
+        assert await store.log_lines(run.id) == [line]
