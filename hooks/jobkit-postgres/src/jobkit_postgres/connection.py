@@ -62,9 +62,9 @@ class Address:
         """A connection of its own. Raises what psycopg does."""
         return await AsyncConnection.connect(self.conninfo, **settings())
 
-    def connect_here(self) -> Link:
-        """The same for threads; blocks."""
-        return Connection.connect(self.conninfo, **settings())
+    def connect_here(self, seconds: int) -> Link:
+        """The same for threads; blocks, for so many seconds at most with each host."""
+        return Connection.connect(self.conninfo, connect_timeout=seconds, **settings())
 
 
 def settings() -> dict[str, Any]:

@@ -12,12 +12,12 @@ from typing import Final, TypeVar
 
 import anyio
 import psycopg
-from psycopg_pool import AsyncConnectionPool, PoolClosed
+from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout
 
 from jobkit.exceptions import StoreError
 from jobkit.stores.refusals import not_open, open_already
 from jobkit_postgres.connection import Address, AsyncLink, deadline, settings
-from jobkit_postgres.errors import is_lost, translated, unknown_outcome, worth_another_try
+from jobkit_postgres.errors import is_lost, none_free, translated, unknown_outcome, worth_another_try
 from jobkit_postgres.transaction import TIME_LIMIT, Transaction, beginning
 
 T = TypeVar("T")
@@ -30,7 +30,7 @@ _FRESH: Final = 2.0
 """A connection that was used so many seconds ago is taken for alive."""
 
 _CHECK_LIMIT: Final = 3.0
-_WRITING: Final = "READ COMMITTED READ WRITE"
+_WRITING: Final = "READ COMMITTED"
 _READING: Final = "REPEATABLE READ READ ONLY"
 
 
@@ -80,7 +80,7 @@ class Database:
             await self._pool.open(wait=True, timeout=self._patience)
         except psycopg.Error as error:
             await self.close()
-            raise translated(error, self.address.shown) from error
+            raise none_free(self.address.shown, await self._why()) from error
         except BaseException:
             await self.close()
             raise
@@ -156,6 +156,8 @@ class Database:
                 with deadline(connection, TIME_LIMIT):
                     return await self._transaction(connection, work, mode)
             except psycopg.Error as error:
+                if is_lost(error):
+                    await connection.close()
                 again = worth_another_try(error) or is_lost(error)
                 if not again or attempt == _ATTEMPTS:
                     raise translated(error, self.address.shown) from error
@@ -193,8 +195,19 @@ class Database:
             return await pool.getconn()
         except PoolClosed:
             raise not_open() from None
+        except PoolTimeout:
+            raise none_free(self.address.shown, await self._why()) from None
         except psycopg.Error as error:
             raise translated(error, self.address.shown) from error
+
+    async def _why(self) -> psycopg.Error | None:
+        """Why the pool has no connections: it keeps that to itself. None if the server gives us one."""
+        try:
+            connection = await self.address.connect()
+        except psycopg.Error as error:
+            return error
+        await connection.close()
+        return None
 
     async def _give_back(self, connection: AsyncLink) -> None:
         if connection.closed:

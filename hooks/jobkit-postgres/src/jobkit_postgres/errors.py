@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Final
 
 import psycopg
-from psycopg_pool import PoolTimeout, TooManyRequests
 
 from jobkit.exceptions import StoreError, StoreUnavailable
 from jobkit.redaction import redact
@@ -20,7 +19,11 @@ _AGAIN: Final = (
 )
 
 #: Classes and codes that pass: the connection, resources, an operator's intervention, what waits for a lock.
-_PASSING: Final = ("08", "40", "53", "55", "57", "58", "25006")
+_PASSING: Final = ("08", "40", "53", "55", "57", "58", "25006", "25P03")
+
+#: The connection is of no use any more: lost; ended by an operator; ended because this process stood still in
+#: the middle of a transaction; or its server has become a standby, and another one has taken its place.
+_GONE: Final = ("08", "57P0", "25P03", "25006")
 
 
 def worth_another_try(error: psycopg.Error) -> bool:
@@ -30,9 +33,9 @@ def worth_another_try(error: psycopg.Error) -> bool:
 
 def is_lost(error: psycopg.Error) -> bool:
     """Whether *error* says that the connection, or the server, went away."""
-    if not isinstance(error, psycopg.OperationalError):
-        return False
-    return error.sqlstate is None or error.sqlstate.startswith(("08", "57P0"))
+    if error.sqlstate is None:
+        return isinstance(error, psycopg.OperationalError)
+    return error.sqlstate.startswith(_GONE)
 
 
 def translated(error: psycopg.Error, shown: str, *, connecting: bool = False) -> StoreError:
@@ -42,11 +45,6 @@ def translated(error: psycopg.Error, shown: str, *, connecting: bool = False) ->
     if refused is not None:
         return refused
     state = error.sqlstate or ""
-    if isinstance(error, PoolTimeout | TooManyRequests):
-        return StoreUnavailable(
-            f"no connection to the run store {shown} was free in time",
-            help="look whether the server answers; if it does, raise [plugins.postgres] pool_size",
-        )
     if isinstance(error, psycopg.errors.InsufficientPrivilege):
         return no_rights(shown, said)
     if isinstance(error, psycopg.errors.UndefinedTable | psycopg.errors.InvalidSchemaName):
@@ -64,6 +62,17 @@ def translated(error: psycopg.Error, shown: str, *, connecting: bool = False) ->
         f"the run store {shown} does not answer as it should: {said} ({state})",
         help="report it with this text",
     )
+
+
+def none_free(shown: str, why: psycopg.Error | None) -> StoreUnavailable:
+    """All connections were in use, or *why* there are none."""
+    if why is None:
+        return StoreUnavailable(
+            f"no connection to the run store {shown} was free in time",
+            help="raise [plugins.postgres] pool_size, or patience, if that happens often",
+        )
+    reason = translated(why, shown, connecting=True)
+    return StoreUnavailable(reason.message, help=reason.help)
 
 
 def unknown_outcome(error: psycopg.Error, shown: str) -> StoreUnavailable:

@@ -6,11 +6,13 @@ A busy pool, and an event loop that stands still, keep no lease from being renew
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Sequence
 from typing import Final
 
 import psycopg
 
+from jobkit.exceptions import StoreUnavailable
 from jobkit.stores.base import Lease
 from jobkit.stores.refusals import not_open
 from jobkit.stores.values import duration_micros
@@ -20,13 +22,15 @@ from jobkit_postgres.leases import HOLD
 from jobkit_postgres.transaction import qualified
 
 LIMIT: Final = 4.0
-"""Seconds that a renewal takes at most: with a lease of ten seconds there is time for another."""
+"""Seconds after which a renewal is given up: with a lease of ten seconds there is time for another."""
 
-_ATTEMPTS: Final = 3
+_CONNECT_LIMIT: Final = 3
+_PAUSE: Final = 0.2
+"""Seconds between attempts: a server that starts again refuses connections at once."""
 
 _BEGIN: Final = """
-BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SET LOCAL statement_timeout = 3000;
-SET LOCAL lock_timeout = 3000
+BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL statement_timeout = 3000; SET LOCAL lock_timeout = 2000;
+SET LOCAL idle_in_transaction_session_timeout = 3000
 """
 
 _GIVEN: Final = "unnest(%s::text[], %s::bigint[], %s::bigint[]) AS given (run_id, fence, duration)"
@@ -68,24 +72,29 @@ class Renewals:
     def renew(self, leases: Sequence[Lease]) -> frozenset[str]:
         """Extend what still stands of *leases*; the ids of those runs. StoreUnavailable after a few
         seconds."""
-        with self._lock:
-            for attempt in range(1, _ATTEMPTS + 1):
+        end = time.monotonic() + LIMIT
+        if not self._lock.acquire(timeout=LIMIT):
+            raise StoreUnavailable(f"the run store {self._address.shown} did not answer in time")
+        try:
+            while True:
                 if self._closed:
                     raise not_open()
                 try:
-                    return self._carry_out(leases)
+                    return self._carry_out(leases, end)
                 except psycopg.Error as error:
                     again = is_lost(error) or worth_another_try(error)
                     if is_lost(error) or not again:
                         self._drop()
                     # Renewing twice harms nobody, so a commit that was lost is repeated too.
-                    if not again or attempt == _ATTEMPTS:
+                    if not again or time.monotonic() + _PAUSE >= end:
                         raise translated(error, self._address.shown) from error
-        raise AssertionError("the last attempt returns or raises")
+                time.sleep(_PAUSE)
+        finally:
+            self._lock.release()
 
-    def _carry_out(self, leases: Sequence[Lease]) -> frozenset[str]:
+    def _carry_out(self, leases: Sequence[Lease], end: float) -> frozenset[str]:
         connection = self._connected()
-        with deadline_here(connection, LIMIT):
+        with deadline_here(connection, max(_PAUSE, end - time.monotonic())):
             connection.execute(_BEGIN)
             try:
                 standing = self._statements(connection, leases)
@@ -108,7 +117,7 @@ class Renewals:
 
     def _connected(self) -> Link:
         if self._connection is None or self._connection.closed:
-            self._connection = self._address.connect_here()
+            self._connection = self._address.connect_here(_CONNECT_LIMIT)
         return self._connection
 
     def _drop(self) -> None:

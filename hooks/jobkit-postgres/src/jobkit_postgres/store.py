@@ -79,7 +79,8 @@ class PostgresStore(LedgerPart, QueuePart, ServicePart, OutboxPart):
     ) -> None:
         address = Address.parse(url)
         direct = address if direct_url is None else Address.parse(direct_url)
-        self._tables = Tables(direct, schema, project)
+        self._tables = Tables(address, schema, project)
+        self._direct_tables = Tables(direct, schema, project)
         self._database = Database(address, schema, size=pool_size, patience=patience, read_only=read_only)
         self._renewals = Renewals(address, schema)
         self._wakes = Wakes(direct if listen else None, schema)
@@ -135,7 +136,7 @@ class PostgresStore(LedgerPart, QueuePart, ServicePart, OutboxPart):
         check_loop()
         if self.read_only:
             self._database.check_writing()
-        return await self._tables.upgrade()
+        return await self._direct_tables.upgrade()
 
     # -- runs and leases ------------------------------------------------------------------------
 

@@ -19,6 +19,12 @@ STATEMENT_LIMIT: Final = 10.0
 LOCK_LIMIT: Final = 5.0
 """Seconds that a statement waits for a lock."""
 
+IDLE_LIMIT: Final = 3.0
+"""Seconds that the server waits for the next statement of a transaction.
+
+Where a job keeps the event loop, or the process stands still, others must not wait for the rows that it
+holds; the transaction is carried out again."""
+
 TIME_LIMIT: Final = 20.0
 """Seconds after which a transaction's connection is given up, whatever the server does."""
 
@@ -41,6 +47,7 @@ def beginning(schema: str, mode: str) -> bytes:
         f"BEGIN ISOLATION LEVEL {mode};"
         f" SET LOCAL statement_timeout = {int(STATEMENT_LIMIT * 1000)};"
         f" SET LOCAL lock_timeout = {int(LOCK_LIMIT * 1000)};"
+        f" SET LOCAL idle_in_transaction_session_timeout = {int(IDLE_LIMIT * 1000)};"
         f" SELECT jobkit.instant()",
         schema,
     )

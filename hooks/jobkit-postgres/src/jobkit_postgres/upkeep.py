@@ -6,7 +6,7 @@ from typing import Final
 
 from jobkit_postgres.transaction import Transaction
 
-PORTION: Final = 500
+PORTION: Final = 100
 """Runs, or spans, in one transaction: with thousands of log lines each, it must not take long."""
 
 # SKIP LOCKED: several replicas prune at the same time, and none waits for another.

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
+import signal
 import warnings
 from pathlib import Path
 from typing import Any
@@ -38,12 +40,29 @@ class Server:
         arguments = ("-w", "-D", data, "-m", mode, "-l", f"{data}/log", "restart")
         pgexec("pg_ctl", arguments, bin_path=self._wheel.bin_path, user=self._wheel.system_user)
 
+    def freeze(self) -> list[int]:
+        """Have all its processes stand still, as on a machine that hangs; their ids, for :func:`thaw`."""
+        import psutil  # type: ignore[import-untyped]
+
+        postmaster = psutil.Process(self._wheel.get_pid())
+        frozen = [postmaster.pid, *(child.pid for child in postmaster.children(recursive=True))]
+        for pid in frozen:
+            os.kill(pid, signal.SIGSTOP)
+        return frozen
+
     def stop(self) -> None:
         """Stop it, and forget what it held."""
         if self._wheel is not None:
             self._wheel.cleanup()  # the last of the processes that share it stops it
             if not (self._wheel.pgdata / "postmaster.pid").exists():
                 shutil.rmtree(self._wheel.pgdata, ignore_errors=True)
+
+
+def thaw(frozen: list[int]) -> None:
+    """Have processes go on that were frozen."""
+    for pid in frozen:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGCONT)
 
 
 def started(folder: Path) -> Server:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 import anyio
 import psycopg
 import pytest
-from jobkit_postgres import transaction
+from jobkit_postgres import database, renewals, transaction
 from jobkit_postgres.store import PostgresStore
 from postgres_tests.kit import made
-from postgres_tests.server import Server
+from postgres_tests.server import Server, thaw
 from psycopg import sql
 
 from jobkit.exceptions import StoreUnavailable
@@ -116,3 +117,53 @@ async def test_a_lock_that_is_held_is_not_waited_for_for_ever(
             with pytest.raises(StoreUnavailable):
                 await store.add_run(new_run())
         assert (await store.add_run(new_run())).number == 2
+
+
+async def test_a_server_that_stands_still_is_given_up(
+    own_server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It answers neither statements nor its own time limits; when it goes on, so does the store."""
+    await anyio.to_thread.run_sync(made, own_server, "jobkit")
+    monkeypatch.setattr(database, "TIME_LIMIT", 0.5)
+    monkeypatch.setattr(renewals, "LIMIT", 0.5)
+    async with PostgresStore(own_server.url, project="conformance", patience=1.0) as store:
+        record, lease = await started(store)
+        assert store.renew([lease]) == {record.id}
+        frozen = own_server.freeze()
+        try:
+            with anyio.fail_after(30):
+                with pytest.raises(StoreUnavailable):
+                    await store.add_run(new_run())
+                with pytest.raises(StoreUnavailable):
+                    await anyio.to_thread.run_sync(store.renew, [lease])
+        finally:
+            thaw(frozen)
+        assert await sooner_or_later(lambda: anyio.to_thread.run_sync(store.renew, [lease])) == {record.id}
+        assert (await sooner_or_later(lambda: store.finish(lease, outcome()))).id == record.id
+
+
+async def test_a_loop_that_stands_still_holds_nobody_up(
+    server: Server, tables: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A job that blocks the loop in the middle of a transaction: the server takes its locks away, and the
+    transaction is carried out again when the loop goes on."""
+    monkeypatch.setattr(transaction, "IDLE_LIMIT", 0.2)
+    one = PostgresStore(server.url, project="conformance", schema=tables)
+    async with one:
+        waited = 0
+
+        async def add() -> int | None:
+            return (await one.add_run(new_run())).number
+
+        async def block(tx: transaction.Transaction) -> int:
+            nonlocal waited
+            await tx.one("SELECT 1 FROM jobkit.project FOR UPDATE")
+            waited += 1
+            if waited == 1:
+                await anyio.to_thread.run_sync(time.sleep, 0.5)
+                await tx.one("SELECT 1")
+            return tx.at
+
+        assert await one._database.write(block) > 0
+        assert waited == 2
+        assert await add() == 1
