@@ -99,9 +99,10 @@ async def add_and_start(tx: Transaction, run: Row, lease: Row, limits: Mapping[s
 
 async def _is_free(tx: Transaction, run: Row, limits: Mapping[str, int]) -> bool:
     """Whether there is nothing that *run* could meet: the common case, which needs no second look."""
-    if run[_OVERLAP] != "allow" and await overlaps.held_and_open(tx, run[_JOB], run[_HOME]):
-        return False
-    return await overlaps.is_room(tx, run[_LIMITS], limits)
+    beside = [] if run[_OVERLAP] == "allow" else await overlaps.held_and_open(tx, run[_JOB], run[_HOME])
+    # Asked in any case: the lock of limits comes before that of the counter, which inserting takes.
+    room = await overlaps.is_room(tx, run[_LIMITS], limits)
+    return room and not beside
 
 
 async def _add_started(tx: Transaction, run: Row, lease: Row) -> tuple[Row, Row]:
