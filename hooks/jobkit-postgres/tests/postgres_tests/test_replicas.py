@@ -9,16 +9,19 @@ from datetime import datetime, timedelta
 
 import anyio
 import pytest
+from jobkit_postgres import leases
 from jobkit_postgres.store import PostgresStore
+from jobkit_postgres.transaction import Transaction
 from postgres_tests.claimers import work_off
 from postgres_tests.server import Server
 
-from jobkit.records import new_run_id
+from jobkit.exceptions import RunInTheWay
+from jobkit.records import RunRecord, new_run_id
 from jobkit.statuses import RunStatus
 from jobkit.stores.base import RunQuery
-from jobkit.stores.ledger import JobKey, JobRegistration
+from jobkit.stores.ledger import JobKey, JobRegistration, SpanQuery
 from jobkit.stores.outbox import SinkRegistration
-from jobkit.testing.conformance.kit import SECOND, new_run, outcome, request, started
+from jobkit.testing.conformance.kit import SECOND, new_run, outcome, request, span_claim, started
 
 pytestmark = pytest.mark.anyio
 
@@ -177,3 +180,70 @@ async def test_upgrading_at_once_is_upgrading_once(server: Server, schema: str) 
     assert {(await store.schema()).pending for store in stores} == {()}
     async with stores[0] as store:
         assert (await store.add_run(new_run())).status is RunStatus.QUEUED
+
+
+async def test_overlap_is_judged_by_one_at_a_time(server: Server, tables: str) -> None:
+    """Of twenty who ask at the same moment for a run that must be alone one gets it."""
+    async with opened(server, tables) as one, opened(server, tables) as other:
+        for _ in range(5):
+            added: list[RunRecord] = []
+            refused: list[int | None] = []
+
+            async def add(store: PostgresStore, added: list[RunRecord], refused: list[int | None]) -> None:
+                try:
+                    added.append(await store.add_run(new_run(), overlap="skip"))
+                except RunInTheWay as error:
+                    refused.append(error.run.number)
+
+            async with anyio.create_task_group() as tasks:
+                for number in range(20):
+                    tasks.start_soon(add, (one, other)[number % 2], added, refused)
+            [record] = added
+            assert refused == [record.number] * 19
+            await one.request_cancel(record.id, by="the next turn")
+
+
+async def test_ticks_that_are_passed_over_count_once(server: Server, tables: str) -> None:
+    """Four who say of the same ticks that they had no run: they are in one span, each once."""
+    async with AsyncExitStack() as stack:
+        stores = [await stack.enter_async_context(opened(server, tables)) for _ in range(4)]
+        start = await prepared(stores[0])
+        key = JobKey("job-0")
+
+        async def skip(store: PostgresStore) -> None:
+            for number in range(1, TICKS + 1):
+                tick = start + number * SECOND
+                claim = span_claim(tick, tick, key, hash="every second", reason="paused")
+                while (await store.claim([claim]))[0].state.mark == tick - SECOND:
+                    pytest.fail("the claim neither moved the mark nor found it moved")
+
+        async with anyio.create_task_group() as tasks:
+            for store in stores:
+                tasks.start_soon(skip, store)
+        [record] = (await stores[0].spans(SpanQuery())).spans
+        assert (record.span.count, record.span.last) == (TICKS, start + TICKS * SECOND)
+
+
+async def test_entries_wait_for_those_before_them(server: Server, tables: str) -> None:
+    """A commit that takes its time: who finishes meanwhile cannot be seen before it."""
+    async with opened(server, tables) as one, opened(server, tables) as other:
+        await one.register_sinks([SinkRegistration("sink", timedelta(days=1))])
+        (_, slow), (_, fast) = await started(one, "slow"), await started(one, "fast")
+        begun, go_on = anyio.Event(), anyio.Event()
+
+        async def take_time(tx: Transaction) -> None:
+            await leases.finish(tx, [(slow, outcome())])
+            begun.set()
+            await go_on.wait()
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(one._database.write, take_time)
+            await begun.wait()
+            tasks.start_soon(other.finish, fast, outcome())
+            seen = []
+            for _ in range(20):
+                seen += await other.outbox("sink")
+                await anyio.sleep(0.01)
+            go_on.set()
+        assert seen == []
+        assert [entry.job for entry in await other.outbox("sink")] == ["slow", "fast"]
