@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import random
 import sys
@@ -29,6 +30,7 @@ _ATTEMPTS: Final = 6
 _FRESH: Final = 2.0
 """A connection that was used so many seconds ago is taken for alive."""
 
+_NAME: Final = "jobkit-store"
 _CHECK_LIMIT: Final = 3.0
 _WRITING: Final = "READ COMMITTED"
 _READING: Final = "REPEATABLE READ READ ONLY"
@@ -63,6 +65,7 @@ class Database:
         if self._pool is not None:
             raise open_already()
         self._process = os.getpid()
+        logging.getLogger("psycopg.pool").addFilter(_untold)
         self._pool = AsyncConnectionPool(
             self.address.conninfo,
             kwargs=settings(),
@@ -70,7 +73,7 @@ class Database:
             max_size=self._size,
             open=False,
             check=self._check,
-            name="jobkit",
+            name=_NAME,
             timeout=self._patience,
             max_idle=300.0,
             # Its pauses between attempts double: whoever asks after it gave up begins anew, at once.
@@ -226,6 +229,12 @@ class Database:
             return
         with deadline(connection, _CHECK_LIMIT):
             await AsyncConnectionPool.check_connection(connection)
+
+
+def _untold(record: logging.LogRecord) -> bool:
+    """Whether *record* of the pools is not about ours: of each attempt to connect, several a second, it says
+    what the store tells its callers."""
+    return f"'{_NAME}'" not in record.getMessage()
 
 
 async def _ended(task: asyncio.Task[T]) -> None:

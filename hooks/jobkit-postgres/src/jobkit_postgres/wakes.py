@@ -163,9 +163,9 @@ class Wakes:
         return connection
 
     def _lost(self, error: psycopg.Error) -> None:
-        self._connection, self._deaf = None, True
+        told, self._connection, self._deaf = self._deaf, None, True
         self._silent_until = time.monotonic() + _REST
-        if self._address is not None:
+        if self._address is not None and not told:  # once, however long it lasts
             _log.warning("cannot listen: %s", translated(error, self._address.shown).message)
 
     def _take(self, notify: Notify) -> None:
