@@ -32,7 +32,7 @@ class PostgresSettings(msgspec.Struct, frozen=True, kw_only=True):
     ] = 4
     patience: Annotated[
         timedelta, msgspec.Meta(description="how long a call waits for a free connection")
-    ] = timedelta(seconds=10)
+    ] = timedelta(seconds=5)
     url: Annotated[
         Secret | None, msgspec.Meta(description="the database of the service `db`, if it is another one")
     ] = None

@@ -74,7 +74,7 @@ class PostgresStore(LedgerPart, QueuePart, ServicePart, OutboxPart):
         direct_url: str | None = None,
         listen: bool = True,
         pool_size: int = POOL_SIZE,
-        patience: float = 10.0,
+        patience: float = 5.0,
         read_only: bool = False,
     ) -> None:
         address = Address.parse(url)
