@@ -17,7 +17,8 @@ from postgres_tests.server import Server
 from psycopg import sql
 
 from jobkit.exceptions import StoreError, StoreUnavailable
-from jobkit.testing.conformance.kit import new_run
+from jobkit.stores.base import RunQuery
+from jobkit.testing.conformance.kit import new_run, started
 
 pytestmark = pytest.mark.anyio
 
@@ -138,6 +139,32 @@ async def test_a_role_with_a_schema_of_its_own(
             await store.add_run(new_run())
     finally:
         admin.execute(sql.SQL("DROP OWNED BY {} CASCADE").format(name))
+        admin.execute(sql.SQL("DROP ROLE {}").format(name))
+
+
+async def test_a_role_that_may_only_read(server: Server, tables: str, admin: psycopg.Connection) -> None:
+    """Commands that show need no more; what would write is refused before it is tried (JK617)."""
+    role = f"reader_{secrets.token_hex(6)}"
+    name, space = sql.Identifier(role), sql.Identifier(tables)
+    admin.execute(sql.SQL("CREATE ROLE {} LOGIN").format(name))
+    try:
+        admin.execute(sql.SQL("GRANT USAGE ON SCHEMA {} TO {}").format(space, name))
+        admin.execute(sql.SQL("GRANT SELECT ON ALL TABLES IN SCHEMA {} TO {}").format(space, name))
+        async with PostgresStore(server.url, project="conformance", schema=tables) as writer:
+            record, lease = await started(writer)
+            address = moved(server.url, user=role)
+            async with PostgresStore(address, project="conformance", schema=tables, read_only=True) as store:
+                assert await store.run(record.id) == record
+                assert (await store.runs(RunQuery())).runs == (record,)
+                assert [found.lease for found in await store.open_leases()] == [lease]
+                assert (await store.schema()).pending == ()
+                with pytest.raises(StoreError) as caught:
+                    await store.add_run(new_run())
+                assert caught.value.code == "JK617"
+                with pytest.raises(StoreError):
+                    store.renew([lease])
+    finally:
+        admin.execute(sql.SQL("DROP OWNED BY {}").format(name))
         admin.execute(sql.SQL("DROP ROLE {}").format(name))
 
 
