@@ -39,6 +39,8 @@ class Server:
         data = str(self._wheel.pgdata)
         arguments = ("-w", "-D", data, "-m", mode, "-l", f"{data}/log", "restart")
         pgexec("pg_ctl", arguments, bin_path=self._wheel.bin_path, user=self._wheel.system_user)
+        # It is another process now: the wheel would not stop what it does not know.
+        self._wheel.ensure_postgres_running()
 
     def freeze(self) -> list[int]:
         """Have all its processes stand still, as on a machine that hangs; their ids, for :func:`thaw`."""
