@@ -18,7 +18,11 @@ ON CONFLICT (run, sequence) DO UPDATE SET at = excluded.at, level = excluded.lev
     attempt = excluded.attempt, source = excluded.source, fields = excluded.fields
 """
 
-_NUMBERS: Final = "SELECT id, number FROM jobkit.runs WHERE id = ANY(%s::text[])"
+# Held before anything is written that belongs to them: whoever prunes passes them over, instead of waiting
+# for lines of one run while their writer waits for another.
+_NUMBERS: Final = """
+SELECT id, number FROM jobkit.runs WHERE id = ANY(%s::text[]) ORDER BY number FOR KEY SHARE
+"""
 
 _READ: Final = f"""
 SELECT {LINE} FROM jobkit.log_lines WHERE run = %s AND sequence > %s ORDER BY sequence LIMIT %s

@@ -106,6 +106,14 @@ DELETE FROM jobkit.dead_letters WHERE (%(sink)s::text IS NULL OR sink = %(sink)s
     AND (%(ids)s::bigint[] IS NULL OR id = ANY(%(ids)s::bigint[]))
 """
 
+# Before their letters, as whoever prunes them does.
+_HOLD_RUNS: Final = """
+SELECT 1 FROM jobkit.runs WHERE number IN (
+    SELECT run FROM jobkit.dead_letters WHERE (%(sink)s::text IS NULL OR sink = %(sink)s)
+        AND (%(ids)s::bigint[] IS NULL OR id = ANY(%(ids)s::bigint[]))
+) ORDER BY number FOR KEY SHARE
+"""
+
 _REPLAY: Final = f"""
 WITH found AS ({_DROP} RETURNING id, sink, run)
 INSERT INTO jobkit.outbox (sink, run, added_at) SELECT sink, run, %(at)s FROM found ORDER BY id
@@ -220,8 +228,10 @@ async def letters(tx: Transaction, sink: str | None, after: int, limit: int) -> 
 
 async def replay(tx: Transaction, sink: str | None, ids: Sequence[int] | None) -> int:
     """Put dead letters back behind what waits; how many."""
+    chosen = _chosen(sink, ids)
+    await tx.all(_HOLD_RUNS, chosen)
     await tx.lock(_LOCK)
-    return await tx.run(_REPLAY, {**_chosen(sink, ids), "at": tx.at})
+    return await tx.run(_REPLAY, {**chosen, "at": tx.at})
 
 
 async def drop(tx: Transaction, sink: str | None, ids: Sequence[int] | None) -> int:

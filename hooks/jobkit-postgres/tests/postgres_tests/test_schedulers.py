@@ -151,6 +151,7 @@ def test_no_tick_twice_and_none_missing(own_server: Server, tmp_path: Path, seco
             killed.wait()
             deployment.start()
             own_server.restart("immediate")
+            deployment.until(f"SELECT 1 FROM jobkit.runs WHERE node = 'node-{REPLICAS + turn}'")
         time.sleep(seconds / 4)
         living = [process for process in deployment.processes if process.poll() is None]
         assert len(living) == REPLICAS, deployment.said()
