@@ -308,14 +308,18 @@ upkeep.prune_ledger = wrong
 
 
 @pytest.mark.parametrize("rule", _MEMORY_CONTROLS)
-def test_a_wrong_store_in_memory_is_found(failing_in_memory: Callable[[str], set[str]], rule: str) -> None:
+def test_a_wrong_store_in_memory_is_found(
+    failing_in_memory: Callable[[str, set[str]], set[str]], rule: str
+) -> None:
     """Exactly the cases that are about the broken rule fail."""
     wrong, expected = _MEMORY_CONTROLS[rule]
-    assert failing_in_memory(wrong) == expected
+    assert failing_in_memory(wrong, expected) == expected
 
 
 @pytest.mark.parametrize("rule", _SQLITE_CONTROLS)
-def test_a_wrong_store_in_a_file_is_found(failing_in_a_file: Callable[[str], set[str]], rule: str) -> None:
+def test_a_wrong_store_in_a_file_is_found(
+    failing_in_a_file: Callable[[str, set[str]], set[str]], rule: str
+) -> None:
     """The same with a statement or a comparison that is missing."""
     wrong, expected = _SQLITE_CONTROLS[rule]
-    assert failing_in_a_file(wrong) == expected
+    assert failing_in_a_file(wrong, expected) == expected

@@ -266,8 +266,8 @@ class ClaimCases(Cases):
         keys = [JobKey(f"job{number}") for number in range(40)]
         await scheduled(store, *keys)
         await clock.advance(10 * SECOND)
-        for turns in range(4):
-            some = keys[turns * 10 : turns * 10 + 10]
+        for group, turns in enumerate((0, 3, 30, 100)):
+            some = keys[group * 10 : group * 10 + 10]
             async with anyio.create_task_group() as tasks:
                 for key in some:
                     passed = span_of(TICK, TICK, key)
