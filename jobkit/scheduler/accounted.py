@@ -101,7 +101,10 @@ def _run_facts(run: RunRecord, question: Question, evidence: Evidence) -> Iterat
             first, last = (when(at, question.zone) for at in (run.covers.first, run.covers.last))
             yield Fact("covers", f"Run {run.number} stands for {run.covers.count} ticks, {first} to {last}.")
     if run.attempt > 1 or (run.attempts > 1 and run.status is RunStatus.FAILED):
-        yield Fact("attempts", f"That was attempt {run.attempt} of at most {run.attempts}.")
+        gave_way = ": while it waited for the next, a newer tick took its place" * (
+            run.reason == "superseded"
+        )
+        yield Fact("attempts", f"That was attempt {run.attempt} of at most {run.attempts}{gave_way}.")
     if run.error is not None:
         name = run.error.type.rpartition(".")[2]
         yield Fact("error", _short(f"{name}: {run.error.message}"))
@@ -258,6 +261,11 @@ def _why_missed(question: Question, evidence: Evidence) -> str:
         return f"a clock was stepped at {when(step.at, question.zone)}"
     if gap is not None:
         return "nothing tells that a scheduler was running then"
+    if (stopping := evidence.stopping_at(question.second)) is not None:
+        since, record = stopping
+        who = f"{record.event.data.get('node')} (process {record.event.data.get('pid')})"
+        until = when(record.event.at, question.zone)
+        return f"the scheduler on {who} was being stopped, from {when(since, question.zone)} to {until}"
     return (
         "a scheduler was running, and could not account for it in time: "
         "the store was out of reach, or the process stood still"

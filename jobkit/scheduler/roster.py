@@ -56,6 +56,7 @@ class Roster:
         self._told: set[str] = set()
         self._turn = anyio.Lock()
         self._gone = False
+        self._stopping_since: datetime | None = None
         self._differing: tuple[object, frozenset[str]] | None = None
 
     # -- what the others are --------------------------------------------------------------------------
@@ -122,7 +123,7 @@ class Roster:
         """Take part, and say so."""
         from jobkit.schedules.zones import zone_data_version
 
-        self._kind, self._gone = kind, False
+        self._kind, self._gone, self._stopping_since = kind, False, None
         self.details |= {
             "version": _version(),
             "python": platform.python_version(),
@@ -164,12 +165,18 @@ class Roster:
             await self._post.connection.ask(lambda: store.register_replica(replica), "registration")
             self._registered = replica
 
+    def stopping(self) -> None:
+        """Note that it claims no ticks from now on, while what runs may end."""
+        self._stopping_since = self._post.time.now()
+
     async def leave(self) -> None:
         """Take no further part: the last thing that a replica does."""
         self._gone = True  # a word of its own that is late must not bring it back
         if self._kind == "scheduler":
             # First the word, then the deed: who is gone without a word has vanished.
-            await self._say("scheduler.stopped", self._about())
+            since = self._stopping_since
+            stopping = {} if since is None else {"stopping_since": format_instant(since)}
+            await self._say("scheduler.stopped", {**self._about(), **stopping})
         ask, store = self._post.connection.ask, self._post.store
         async with self._turn:
             await ask(lambda: store.deregister(self._post.replica_id), "registration")

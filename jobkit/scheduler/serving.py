@@ -238,6 +238,7 @@ class Serving:
         log = get_logger()
         log.info("scheduler.stopping", running=self.queue.running)
         self.ticks.stop_claiming()
+        self.roster.stopping()
         self.queue.stop()
         self.startup.stop()
         recorded = await drain(
