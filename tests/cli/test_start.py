@@ -330,6 +330,10 @@ def test_broken_job_files_are_said_and_do_not_stop_it(cli: CommandLine) -> None:
         ended = service.end(signal.SIGTERM)
     assert ended.code == 0
     assert ended.err.count("error[JK102]") == 1
+    assert "everything else is served; SIGHUP takes up what is mended" in ended.err
+    with started(cli, "--reload") as service:
+        service.wait_for("everything else is served; what is mended is taken up")
+        assert service.end(signal.SIGTERM).code == 0
     refused = cli.process("start", "--strict")
     assert refused.code == 2
     assert "JK807" in refused.err

@@ -144,10 +144,10 @@ def test_console(log: Log, capture: Callable[..., RunCapture]) -> None:
     clock = f"{NOON.astimezone():%H:%M:%S}"
     with capture(2, now=lambda: NOON) as run:
         run.logger.info("scanning", table="logs", note="a b", empty="")
-        run.logger.warning("done")
+        run.logger.warning("done", kept=["a b", "c"], text='["c"]')
     assert log.lines == [
         f'{clock} info     web/cleanup#1423.2 scanning                  table=logs  note="a b"  empty=""',
-        f"{clock} warning  web/cleanup#1423.2 done",
+        f'{clock} warning  web/cleanup#1423.2 done                      kept=["a b","c"]  text="[\\"c\\"]"',
     ]
 
 
