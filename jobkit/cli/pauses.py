@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from jobkit.stores.control import Pause
 
 _FOREVER: Final = datetime.max.replace(tzinfo=UTC)
+_FEW_MINUTES: Final = timedelta(minutes=10)
 _MOMENT: Final = timedelta(microseconds=1)
 
 
@@ -45,8 +46,12 @@ def fires_beside(times: Schedule, pauses: Sequence[Pause], now: datetime) -> Ite
 
 
 def until_text(pause: Pause, now: datetime, zone: tzinfo) -> str:
-    """``until 15:04``, ``until somebody resumes``."""
-    return "until somebody resumes" if pause.end is None else f"until {near(pause.end, now, zone)}"
+    """``until 15:04``, ``until 15:04:20`` for one of a few minutes, ``until somebody resumes``."""
+    if pause.end is None:
+        return "until somebody resumes"
+    if pause.end - pause.since < _FEW_MINUTES:
+        return f"until {pause.end.astimezone(zone):%H:%M:%S}"
+    return f"until {near(pause.end, now, zone)}"
 
 
 def who_text(pause: Pause, now: datetime) -> str:

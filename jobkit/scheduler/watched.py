@@ -71,8 +71,8 @@ class Watched:
         """Everything was taken up as it was *now*; what needs another process was told."""
         self._told = self.outside()
         own = {path: one for path, one in now.items() if self._is_own(path)}
-        # What lies elsewhere begins to count where something has broken, and no more once it is mended: neither is a
-        # change.
+        # What lies elsewhere begins to count where something has broken, and no more once it is mended:
+        # neither is a change.
         elsewhere: Signatures = {}
         if self._project.errors:
             elsewhere = self._elsewhere() if len(own) == len(now) else now

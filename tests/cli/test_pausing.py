@@ -48,7 +48,7 @@ def test_a_job_is_paused(deployment: Deployment) -> None:
     assert told(ended) == (
         f"{JOB} is paused until 16:04 Europe/Berlin (+01:00), for 2h "
         "by ada@host-a: mail server moves "
-        f"ticks in it have no run, and are not made up for; `jobkit run {JOB}` still runs by hand "
+        f"ticks meanwhile have no run, and are not made up for; `jobkit run {JOB}` still runs by hand "
         "no scheduler is running now; the next one that starts obeys it "
         f"`jobkit resume {JOB}` ends it"
     )
@@ -91,6 +91,12 @@ def test_a_pause_takes_the_place_of_another(deployment: Deployment) -> None:
     words = told(deployment.cli("pause", JOB, "--for", "30m"))
     assert "instead of the pause until Mon 14:04, by ada, 1h ago: old" in words
     assert in_force(deployment.cli)[JOB].until == NOW + 30 * MINUTE
+
+
+def test_a_pause_of_minutes_ends_at_a_second(deployment: Deployment) -> None:
+    """To the minute it would seem to be over before it is."""
+    assert told(deployment.cli("pause", JOB, "--for", "90s")).startswith(f"{JOB} is paused until 14:05:38")
+    assert "PAUSED until 14:05:38" in deployment.cli("list").out
 
 
 @pytest.mark.parametrize("verb", ["pause", "resume"])
