@@ -84,7 +84,7 @@ class Evidence:
         return stays(self.replicas, farewells)
 
     def stopping_at(self, instant: datetime) -> tuple[datetime, EventRecord] | None:
-        """The word of the scheduler that claimed no more ticks at *instant*, and since when: it was stopping."""
+        """Since when the scheduler was stopping that claimed no more ticks at *instant*, and its word."""
         for record in self.traffic:
             text = record.event.data.get("stopping_since")
             since = datetime.fromisoformat(text) if isinstance(text, str) else record.event.at

@@ -68,9 +68,7 @@ def types(tmp_path_factory: pytest.TempPathFactory) -> str:
         ("sink", "extensions/web/hooks.py", "web", "web.hooks"),
     ],
 )
-def test_it_works_at_once(
-    cli: CommandLine, kind: str, path: str, name: str, plugin: str, types: str
-) -> None:
+def test_it_works_at_once(cli: CommandLine, kind: str, path: str, name: str, plugin: str, types: str) -> None:
     """The project is sound with it, its test passes, and so do style and types."""
     cli.file(
         "extensions/web/jobs/clean.py",

@@ -148,7 +148,7 @@ async def test_stopping_cancels_what_does_not_end(project: Project) -> None:
                     await anyio.sleep(0.02)
             stop.set()
             with anyio.fail_after(10):
-                while scheduler.state != "stopped":
+                while scheduler.state != "stopped":  # noqa: ASYNC110
                     await anyio.sleep(0.02)
             record = await store.run(queued.id)
     assert (record.status, record.reason) == (RunStatus.CANCELLED, "shutdown")
@@ -178,7 +178,7 @@ async def test_it_can_serve_again(project: Project) -> None:
                 stop = anyio.Event()
                 tasks.start_soon(scheduler.serve_until, stop)
                 with anyio.fail_after(10):
-                    while scheduler.state != "serving":
+                    while scheduler.state != "serving":  # noqa: ASYNC110
                         await anyio.sleep(0.01)
                 stop.set()
         async with project.open_store() as store:

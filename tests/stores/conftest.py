@@ -117,7 +117,7 @@ def extent(request: pytest.FixtureRequest) -> Extent:
 
 
 def _classes(extent: Extent, about_it: Collection[str]) -> list[str]:
-    """The names of the classes with a case of *about_it*; of all, where all are wanted, or nothing is wrong."""
+    """The names of the classes with a case of *about_it*; of all if all are wanted, or nothing is wrong."""
     classes = StoreConformance.__bases__
     if extent == "all classes" or not about_it:
         return [cases.__name__ for cases in classes]
