@@ -112,6 +112,8 @@ class Run:
 
     def stop(self, stop: Stop) -> None:
         """Cancel what is going on; the run ends with the first *stop* that it is given."""
+        if stop.reason is Reason.SHUTDOWN:
+            self._patience.end_soon()
         if self._stop is None:
             self._stop = stop
             if isinstance(self._current, anyio.CancelScope):

@@ -1,0 +1,613 @@
+"""The whole scheduler in virtual time: clocks that are set or change, outages, stopping, pauses, failures."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Literal
+
+import anyio
+import pytest
+
+from jobkit.records import RunRecord
+from jobkit.statuses import RunStatus, Trigger
+from tests.scheduler.whole import Folder, World, at, seconds, several_hosts, shown, times
+
+Misfire = Literal["latest", "all", "none"]
+Row = tuple[str, str, int]
+
+MISFIRES: list[Misfire] = ["latest", "all", "none"]
+HOUR = timedelta(hours=1)
+SOON = timedelta(seconds=0.1)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Folder:
+    """A project without jobs."""
+    return Folder(tmp_path)
+
+
+def rows(runs: list[RunRecord]) -> list[Row]:
+    """Tick, trigger, and for how many ticks it stands."""
+    return [
+        (f"{run.scheduled_at:%H:%M:%S}", run.trigger.value, run.covers.count)
+        for run in runs
+        if run.scheduled_at is not None and run.covers is not None
+    ]
+
+
+# -- the wall clock is set -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("misfire", "grace", "made", "passed"),
+    [
+        ("latest", "auto", [("11:00:00", "catchup", 4)], [("misfire", "10:15:00", "10:45:00", 3)]),
+        ("all", "auto", [("11:00:00", "catchup", 1)], [("misfire", "10:15:00", "10:45:00", 3)]),
+        ("none", "auto", [], [("misfire", "10:15:00", "11:00:00", 4)]),
+        ("latest", "5m", [], [("misfire", "10:15:00", "11:00:00", 4)]),
+        (
+            "all",
+            "2h",
+            [(f"{hour}:00", "catchup", 1) for hour in ("10:15", "10:30", "10:45", "11:00")],
+            [],
+        ),
+    ],
+)
+def test_an_hour_forward_misses_what_it_jumped_over(
+    folder: Folder, misfire: Misfire, grace: str, made: list[Row], passed: list[Any]
+) -> None:
+    """An interval job: misfire decides about the ticks of the hour; those before and after are as ever."""
+    folder.job(schedule="0 */15 * * * *", misfire=misfire, misfire_grace=grace)
+    world = World(at("09:59:59"))
+
+    async def main() -> tuple[list[Row], list[Any]]:
+        await world.start(folder)
+        await world.until_at(at("10:10:00.5"))
+        world.clock.step(HOUR)
+        await world.until_at(at("11:16:00"))
+        return rows(await world.runs()), shown(await world.spans())
+
+    found, spans = world.run(main)
+    assert found == [("10:00:00", "schedule", 1), *made, ("11:15:00", "schedule", 1)]
+    assert spans == passed
+
+
+@pytest.mark.parametrize(
+    ("misfire", "made", "passed"),
+    [
+        ("latest", [("10:30:00", "catchup", 1)], []),
+        ("all", [("10:30:00", "catchup", 1)], []),
+        ("none", [], [("misfire", "10:30:00", "10:30:00", 1)]),
+    ],
+)
+def test_a_time_of_the_day_that_was_jumped_over(
+    folder: Folder, misfire: Misfire, made: list[Row], passed: list[Any]
+) -> None:
+    """A fixed-time job is at most a day late: it is made up unless nothing is."""
+    folder.job(schedule="0 30 10 * * *", misfire=misfire)
+    world = World()
+
+    async def main() -> tuple[list[Row], list[Any], datetime | None]:
+        await world.start(folder)
+        await world.until_at(at("10:10:00.5"))
+        world.clock.step(HOUR)
+        await world.until_at(at("11:10:05"))
+        runs = await world.runs()
+        began = runs[0].started_at if runs else None
+        await world.until_at(at("11:20:00"))
+        return rows(await world.runs()), shown(await world.spans()), began
+
+    found, spans, began = world.run(main)
+    assert (found, spans) == (made, passed)
+    assert began is None or began - at("11:10:00.5") < timedelta(seconds=1)
+
+
+def test_an_hour_back_repeats_nothing(folder: Folder) -> None:
+    """The marks are pulled back, with an event and a red health; ticks that had their run have no other."""
+    folder.job(schedule="0 */15 * * * *")
+    folder.job("daily", "0 30 10 * * *")
+    world = World(at("09:59:59"))
+
+    async def main() -> Any:
+        replica = await world.start(folder)
+        await world.until_at(at("11:05:00"))
+        before = await world.runs()
+        world.clock.step(-HOUR)
+        await anyio.sleep(10.5)  # a step is noticed within ten seconds
+        mark, stepped = await world.mark(), await world.events("clock.stepped")
+        red = await world.findings(replica.project)
+        await world.until_at(at("11:20:00"))
+        every = await world.rows(replica)
+        return before, await world.runs(), await world.ran("daily"), mark, stepped, red, every
+
+    before, after, daily, mark, stepped, red, every = world.run(main)
+    assert times([run.scheduled_at for run in before]) == [
+        "10:00:00", "10:15:00", "10:30:00", "10:45:00", "11:00:00",
+    ]  # fmt: skip
+    assert rows(after)[5:] == [("11:15:00", "schedule", 1)]
+    assert times(daily) == ["10:30:00"]
+    assert mark is not None
+    assert at("10:05:00") <= mark <= at("10:05:10")
+    assert {event.job for event in stepped} == {"job", "daily"}
+    assert red["clock.stepped"].level == "error"
+    assert set(every.values()) == {1}
+
+
+def test_some_minutes_back_are_waited_for(folder: Folder) -> None:
+    """Up to ten the mark stays where it is: nothing is repeated, nothing is new until the time has come."""
+    folder.job(schedule="0 * * * * *")
+    world = World(at("09:59:59"))
+
+    async def main() -> tuple[list[datetime], list[datetime], list[Any]]:
+        await world.start(folder)
+        await world.until_at(at("10:07:30"))
+        world.clock.step(timedelta(minutes=-5))
+        await world.until_at(at("10:07:59"))
+        meanwhile = await world.ran()
+        await world.until_at(at("10:10:00"))
+        return meanwhile, await world.ran(), await world.events("clock.stepped")
+
+    meanwhile, after, stepped = world.run(main)
+    assert times(meanwhile) == [f"10:{minute:02}:00" for minute in range(8)]
+    assert times(after) == [f"10:{minute:02}:00" for minute in range(11)]
+    assert stepped == []
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_what_runs_is_not_harmed_by_steps(folder: Folder, backend: str) -> None:
+    """Neither leases nor timeouts: a run goes on for as long as it takes."""
+    folder.job(schedule="0 0 * * * *", body="await anyio.sleep(1200)", timeout="30m")
+    world = World(at("09:59:59"))
+
+    async def main() -> RunRecord:
+        await world.start(folder, node="a")
+        await world.start(folder, node="b")
+        await world.until_at(at("10:05:00"))
+        world.clock.step(HOUR)
+        await anyio.sleep(240)
+        world.clock.step(-2 * HOUR)
+        await anyio.sleep(1000)
+        return (await world.runs())[0]
+
+    run = world.run(main, backend=backend)
+    assert (run.status, run.duration_ms) == (RunStatus.SUCCEEDED, 1_200_000)
+
+
+# -- the nights on which clocks change -------------------------------------------------------------------
+
+SPRING = datetime(2026, 3, 28, 23, 29, 59, tzinfo=UTC)
+AUTUMN = datetime(2026, 10, 24, 23, 29, 59, tzinfo=UTC)
+
+#: By the start of the night: schedules of Berlin, the ticks of the night in UTC, and, for each misfire, what
+#: becomes of them if the night was slept through.
+_QUARTERS = ["00:00", "00:15", "00:30", "00:45", "01:00", "01:15", "01:30", "01:45"]
+NIGHTS: dict[datetime, dict[str, tuple[list[str], dict[Misfire, tuple[list[Row], list[Any]]]]]] = {
+    SPRING: {
+        "0 30 2 * * *": (
+            ["01:00"],  # the time is not there: the first instant after the gap
+            {
+                "latest": ([("01:00:00", "catchup", 1)], []),
+                "all": ([("01:00:00", "catchup", 1)], []),
+                "none": ([], [("misfire", "01:00:00", "01:00:00", 1)]),
+            },
+        ),
+        "0 0,30 2 * * *": (["01:00"], {"latest": ([("01:00:00", "catchup", 1)], [])}),
+        "0 30 * * * *": (
+            ["23:30", "00:30", "01:30"],  # 03:30 follows 01:30
+            {
+                "latest": ([("01:30:00", "catchup", 3)], [("misfire", "23:30:00", "00:30:00", 2)]),
+                "all": ([("01:30:00", "catchup", 1)], [("misfire", "23:30:00", "00:30:00", 2)]),
+                "none": ([], [("misfire", "23:30:00", "01:30:00", 3)]),
+            },
+        ),
+        "0 */15 2 * * *": ([], {"all": ([], [])}),  # nothing is invented in the gap
+    },
+    AUTUMN: {
+        "0 30 2 * * *": (["00:30"], {"latest": ([("00:30:00", "catchup", 1)], [])}),  # the first of two
+        "0 30 * * * *": (["23:30", "00:30", "01:30"], {}),
+        "0 */15 2 * * *": (
+            _QUARTERS,  # both hours
+            {
+                "latest": ([("01:45:00", "catchup", 8)], [("misfire", "00:00:00", "01:30:00", 7)]),
+                "all": ([("01:45:00", "catchup", 1)], [("misfire", "00:00:00", "01:30:00", 7)]),
+                "none": ([], [("misfire", "00:00:00", "01:45:00", 8)]),
+            },
+        ),
+    },
+}
+
+
+def berlin(folder: Folder, start: datetime) -> dict[str, tuple[str, Misfire]]:
+    """Jobs with all schedules of that night, each with every misfire; what they are, by name."""
+    folder.settings('[scheduler]\ntimezone = "Europe/Berlin"\n')
+    named: dict[str, tuple[str, Misfire]] = {}
+    for number, schedule in enumerate(NIGHTS[start]):
+        for misfire in MISFIRES:
+            name = f"{misfire}_{number}"
+            folder.job(name, schedule, misfire=misfire)
+            named[name] = schedule, misfire
+    return named
+
+
+@pytest.mark.parametrize("start", NIGHTS, ids=["spring", "autumn"])
+def test_a_night_on_which_clocks_change(folder: Folder, start: datetime) -> None:
+    """While a scheduler runs, each tick has its run at its instant; misfire has nothing to say."""
+    jobs = berlin(folder, start)
+    world = World(start)
+
+    async def main() -> dict[str, tuple[list[RunRecord], list[Any]]]:
+        await world.start(folder)
+        await world.clock.sleep_until(start + timedelta(hours=2, minutes=50))
+        return {name: (await world.runs(name), await world.spans(name)) for name in jobs}
+
+    found = world.run(main)
+    for name, (schedule, _) in jobs.items():
+        runs, spans = found[name]
+        assert rows(runs) == [(f"{tick}:00", "schedule", 1) for tick in NIGHTS[start][schedule][0]], schedule
+        assert spans == []
+        assert all(run.started_at - run.scheduled_at < SOON for run in runs)  # type: ignore[operator]
+
+
+@pytest.mark.parametrize("start", NIGHTS, ids=["spring", "autumn"])
+def test_a_night_that_was_slept_through(folder: Folder, start: datetime) -> None:
+    """Stopped in the evening, started in the morning: the ticks of the night are missed, as they were."""
+    jobs = berlin(folder, start)
+    world = World(start)
+
+    async def main() -> dict[str, tuple[list[Row], list[Any]]]:
+        await (await world.start(folder)).end()
+        await world.clock.sleep_until(start + timedelta(hours=2, minutes=20))
+        await world.start(folder)
+        await anyio.sleep(30)
+        return {name: (rows(await world.runs(name)), shown(await world.spans(name))) for name in jobs}
+
+    found = world.run(main)
+    for name, (schedule, misfire) in jobs.items():
+        expected = NIGHTS[start][schedule][1].get(misfire)
+        assert expected is None or found[name] == expected, (schedule, misfire)
+
+
+# -- the store is away -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_five_minutes_without_the_store(folder: Folder, backend: str) -> None:
+    """What runs goes on and is recorded; misfire decides about the ticks; no part of the scheduler ends."""
+    folder.job("long", "0 1 10 * * *", "await anyio.sleep(150)")
+    folder.job("all", "0 * * * * *", misfire="all", misfire_grace="1h")
+    folder.job("latest", "0 * * * * *")
+    folder.job("none", "0 * * * * *", misfire="none")
+    world = World()
+
+    async def main() -> Any:
+        replica = await world.start(folder)
+        other = await world.start(folder, node="b", host="host-1")
+        await world.until_at(at("10:01:30"))
+        replica.link.away = other.link.away = True
+        await world.until_at(at("10:06:25"))
+        age = replica.parts.post.connection.age
+        replica.link.away = other.link.away = False
+        await world.until_at(at("10:07:30"))
+        failures = [each.parts.supervision.failures for each in (replica, other)]
+        names = ("long", "all", "latest", "none")
+        vanished = await world.events("scheduler.vanished")
+        live = [state.live for state in await world.store.replicas()]
+        marks = [await world.rows(replica, name) for name in names[1:]]
+        runs = {name: await world.runs(name) for name in names}
+        spans = {name: shown(await world.spans(name)) for name in names}
+        return age, failures, runs, spans, marks, live, vanished, replica.parts.post.connection.age
+
+    with several_hosts():
+        age, failures, runs, spans, marks, live, vanished, after = world.run(main, backend=backend)
+    assert 290 < age < 296
+    assert after == 0
+    assert failures == [{}, {}]
+    assert live == [True, True]
+    assert vanished == []
+    [long] = runs["long"]
+    assert (long.status, long.attempt, long.duration_ms) == (RunStatus.SUCCEEDED, 1, 150_000)
+    missed = [f"10:0{minute}:00" for minute in range(2, 7)]
+    expected = [("10:01:00", "schedule", 1), *((tick, "catchup", 1) for tick in missed)]
+    assert rows(runs["all"]) == [*expected, ("10:07:00", "schedule", 1)]
+    assert rows(runs["latest"])[1:-1] == [("10:06:00", "catchup", 5)]
+    assert spans["latest"] == [("misfire", "10:02:00", "10:05:00", 4)]
+    assert len(runs["none"]) == 2
+    assert spans["none"] == [("misfire", "10:02:00", "10:06:00", 5)]
+    assert all(set(found.values()) == {1} and len(found) == 7 for found in marks)
+    assert all(run.status is RunStatus.SUCCEEDED for name in runs for run in runs[name])
+
+
+# -- stopping --------------------------------------------------------------------------------------------
+
+SHIELDED = """
+with anyio.CancelScope(shield=True):
+    await anyio.sleep(3600)
+"""
+SWALLOWS = """
+for _ in range(1000):
+    try:
+        await anyio.sleep(3600)
+    except BaseException:
+        pass
+"""
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_the_end_is_within_28_seconds(folder: Folder, backend: str) -> None:
+    """Whatever the jobs do: what ends within the grace succeeds, the rest is cancelled, all is recorded."""
+    at_ten = "0 0 10 * * *"
+    folder.job("quick", at_ten, "await anyio.sleep(20)")
+    folder.job("endless", at_ten, "await anyio.sleep(3600)")
+    folder.job("cleans", at_ten, "try:\n    await anyio.sleep(3600)\nfinally:\n    ctx.log.info('clean')")
+    folder.job("swallows", at_ten, SWALLOWS)
+    # On trio nobody can leave a task behind.
+    folder.job("shielded", at_ten, SHIELDED if backend == "asyncio" else SWALLOWS)
+    folder.job("thread", at_ten, "ctx.clock.sleep(3600)", kind="def")
+    folder.job("ticks")
+    folder.settings("[scheduler]\nmax_concurrent_runs = 7\n")
+    world = World(at("09:59:59"))
+
+    async def main() -> Any:
+        replica = await world.start(folder)
+        await world.until_at(at("10:00:05.5"))
+        took = await replica.end()
+        names = ("quick", "endless", "cleans", "swallows", "shielded", "thread")
+        runs = {name: (await world.runs(name))[0] for name in names}
+        stopped = [state.stopped_at for state in await world.store.replicas()]
+        ran = times(await world.ran("ticks"))
+        await anyio.sleep(60)
+        return took, runs, ran, await world.ran("ticks"), stopped, await world.events("scheduler.stopped")
+
+    took, runs, ran, later, stopped, events = world.run(main, backend=backend)
+    assert 20 <= took <= 28
+    assert runs.pop("quick").status is RunStatus.SUCCEEDED
+    assert {name: (run.status, run.reason) for name, run in runs.items()} == dict.fromkeys(
+        runs, (RunStatus.CANCELLED, "shutdown")
+    )
+    assert ran == [f"10:00:0{second}" for second in range(6)] == times(later)
+    assert None not in stopped
+    assert len(events) == 1
+
+
+def test_what_is_queued_stays_queued(folder: Folder) -> None:
+    """It is executed by whoever comes next; one that is not a tick's, however late."""
+    folder.job("busy", "0 0 10 * * *", "await anyio.sleep(10)")
+    folder.job("asked", None)
+    folder.settings("[scheduler]\nmax_concurrent_runs = 1\n")
+    world = World(at("09:59:59"))
+
+    async def main() -> Any:
+        replica = await world.start(folder)
+        await world.until_at(at("10:00:01"))
+        queued = await replica.scheduler.enqueue("asked")
+        took = await replica.end()
+        left = await world.store.run(queued.id)
+        await anyio.sleep(7200)
+        await world.start(folder)
+        await anyio.sleep(1)
+        return took, left, await world.store.run(queued.id), (await world.runs("busy"))[0]
+
+    took, left, after, busy = world.run(main)
+    assert took == pytest.approx(9, abs=0.5)
+    assert (left.status, after.status, busy.status) == (
+        RunStatus.QUEUED,
+        RunStatus.SUCCEEDED,
+        RunStatus.SUCCEEDED,
+    )
+
+
+def test_hurrying_gives_no_time(folder: Folder) -> None:
+    """The second signal: what runs is cancelled at once, and recorded."""
+    folder.job("endless", "0 0 10 * * *", "await anyio.sleep(3600)")
+    world = World(at("09:59:59"))
+
+    async def main() -> Any:
+        replica = await world.start(folder)
+        await world.until_at(at("10:00:01"))
+        replica.stop.set()
+        await anyio.sleep(3)
+        began = anyio.current_time()
+        replica.scheduler.hurry()
+        await replica.stopped.wait()
+        return anyio.current_time() - began, (await world.runs("endless"))[0], replica.scheduler.state
+
+    took, run, state = world.run(main)
+    assert took < 1
+    assert (run.status, run.reason, state) == (RunStatus.CANCELLED, "shutdown", "stopped")
+
+
+def test_the_end_without_a_store(folder: Folder) -> None:
+    """It cannot be recorded: 28 seconds all the same, and the next one finds what is left."""
+    folder.job("endless", "0 0 10 * * *", "await anyio.sleep(3600)")
+    world = World(at("09:59:59"))
+
+    async def main() -> Any:
+        replica = await world.start(folder)
+        await world.until_at(at("10:00:01"))
+        replica.link.away = True
+        took = await replica.end()
+        return took, (await world.runs("endless"))[0].status
+
+    took, status = world.run(main)
+    assert took <= 28
+    assert status is RunStatus.RUNNING
+
+
+# -- what people ask for ---------------------------------------------------------------------------------
+
+
+def test_a_pause_by_another_process_is_obeyed_at_once(folder: Folder) -> None:
+    """And its end; nothing of it is caught up, one span says by whom."""
+    folder.job(misfire="all", misfire_grace="1h")
+    world = World(at("09:59:59"))
+
+    async def main() -> Any:
+        replica = await world.start(folder)
+        async with world.new_store() as other:
+            await world.until_at(at("10:00:05.5"))
+            await other.pause("job", by="ada@host-b", reason="the mail server moves")
+            await world.until_at(at("10:01:05.5"))
+            assert await other.resume("job", by="ada@host-b") is not None
+        await world.until_at(at("10:01:10.5"))
+        return (
+            await world.ran(),
+            await world.spans(),
+            await world.rows(replica),
+            await world.events(job="job"),
+        )
+
+    ran, spans, every, events = world.run(main)
+    assert ran == [*seconds("10:00:00", "10:00:05"), *seconds("10:01:06", "10:01:10")]
+    [span] = spans
+    assert (span.reason, span.cause) == ("paused", "paused by ada@host-b: the mail server moves")
+    assert (span.count, set(every.values()), len(every)) == (60, {1}, 71)
+    assert [(event.kind, event.actor) for event in events] == [
+        ("job.paused", "ada@host-b"),
+        ("job.resumed", "ada@host-b"),
+    ]
+
+
+def test_a_pause_that_ends_by_itself(folder: Folder) -> None:
+    """``--for 30s``, of everything: the first tick after it has a run at its instant."""
+    folder.job()
+    world = World(at("09:59:59"))
+
+    async def main() -> Any:
+        await world.start(folder)
+        async with world.new_store() as other:
+            await world.until_at(at("10:00:05.5"))
+            await other.pause(None, by="ops", until=at("10:00:35.5"))
+        await world.until_at(at("10:00:40.5"))
+        return await world.runs(), shown(await world.spans())
+
+    runs, spans = world.run(main)
+    assert [run.scheduled_at for run in runs][6:] == seconds("10:00:36", "10:00:40")
+    assert {run.trigger for run in runs} == {Trigger.SCHEDULE}
+    assert spans == [("paused", "10:00:06", "10:00:35", 30)]
+
+
+def test_a_run_is_cancelled_by_another_process(folder: Folder) -> None:
+    """Within a moment, in the words of whoever asked."""
+    folder.job("endless", "0 0 10 * * *", "await anyio.sleep(3600)")
+    world = World(at("09:59:59"))
+
+    async def main() -> RunRecord:
+        await world.start(folder)
+        await world.until_at(at("10:00:30"))
+        [run] = await world.runs("endless")
+        async with world.new_store() as other:
+            await other.request_cancel(run.id, by="ada@host-b")
+            await anyio.sleep(1)
+        return (await world.runs("endless"))[0]
+
+    run = world.run(main)
+    assert run.status is RunStatus.CANCELLED
+    assert "ada@host-b" in (run.message or "")
+
+
+# -- late ------------------------------------------------------------------------------------------------
+
+
+def test_a_late_job_is_told_once(folder: Folder, caplog: pytest.LogCaptureFixture) -> None:
+    """Of two replicas one says so, once; then that it is on time again."""
+    flag = folder.root / "works"
+    body = f"import pathlib\nassert pathlib.Path({str(flag)!r}).exists()"
+    folder.job(schedule="0 */20 * * * *", body=body, misfire_grace="1m")
+    world = World(at("09:59:59"))
+
+    async def main() -> Any:
+        replica = await world.start(folder, node="a")
+        await world.start(folder, node="b")
+        await world.until_at(at("10:01:30"))
+        late, red = await world.events("job.late"), await world.findings(replica.project)
+        await world.until_at(at("10:10:00"))
+        once = await world.events("job.late")
+        flag.touch()
+        await world.until_at(at("10:22:00"))
+        green = await world.findings(replica.project)
+        return late, once, red, green, await world.events("job.on_time")
+
+    late, once, red, green, on_time = world.run(main)
+    # Of two that look at the same instant both may write it down; the first one tells.
+    assert {event.data["tick"] for event in late} == {"2026-03-02T10:00:00Z"}
+    assert once == late
+    assert sum("job.late" in record.getMessage() for record in caplog.records) == 1
+    assert red["job.late"].level == "error"
+    assert "job.late" not in green
+    assert len(on_time) == 1
+
+
+# -- supervision -----------------------------------------------------------------------------------------
+
+
+def test_a_part_that_fails_begins_again(folder: Folder) -> None:
+    """Alone, after a moment: meanwhile all ticks have their runs."""
+    folder.job()
+    world = World(at("09:59:59"))
+
+    async def main() -> Any:
+        replica = await world.start(folder)
+        parts = replica.parts
+        await world.until_at(at("10:00:02.5"))
+        # What each of them does when it is woken, or after a while.
+        for part, method in (
+            (parts.roster, "look"),
+            (parts.control, "refresh"),
+            (parts.upkeep, "_settled"),
+            (parts.lateness, "_tell_untold"),
+            (parts.register, "_settle"),
+        ):
+            break_once(part, method)
+        parts.lateness.wake()
+        parts.register.superseded["nobody"] = None
+        parts.register.news()
+        async with world.new_store() as other:
+            await other.resume("job", by="nobody")
+            await other.pause("another", by="somebody")
+        await world.until_at(at("10:01:00.5"))
+        failures = dict(parts.supervision.failures)
+        ran = await world.ran()
+        await replica.end()
+        return failures, ran
+
+    failures, ran = world.run(main)
+    assert failures.keys() == {"roster", "control", "upkeep", "lateness", "register"}
+    assert ran == seconds("10:00:00", "10:01:00")
+
+
+def break_once(part: Any, method: str) -> None:
+    """Have *method* of *part* fail the next time."""
+    sound = getattr(part, method)
+
+    async def broken(*args: Any, **options: Any) -> Any:
+        setattr(part, method, sound)
+        raise ArithmeticError(f"{method} is broken")
+
+    setattr(part, method, broken)
+
+
+@pytest.mark.parametrize("part", ["ticks", "queue"])
+def test_the_heart_of_it_begins_again(folder: Folder, part: str) -> None:
+    """The loop of the ticks, or of the queue: a second later it goes on, and nothing is lost."""
+    folder.job(schedule="*/10 * * * * *", misfire="all")
+    world = World(at("09:59:59"))
+
+    async def main() -> Any:
+        replica = await world.start(folder)
+        await world.until_at(at("10:00:09.5"))
+        if part == "ticks":
+            break_once(replica.parts.ticks, "_slice")
+        else:
+            break_once(replica.parts.queue, "_look")
+            replica.parts.queue.wake()
+        await world.until_at(at("10:00:35"))
+        return dict(replica.parts.supervision.failures), await world.runs(), await world.rows(replica)
+
+    failures, runs, every = world.run(main)
+    assert failures == {part: 1}
+    assert times([run.scheduled_at for run in runs if run.scheduled_at]) == [
+        "10:00:00", "10:00:10", "10:00:20", "10:00:30",
+    ]  # fmt: skip
+    assert all(run.status is RunStatus.SUCCEEDED for run in runs)
+    assert set(every.values()) == {1}
