@@ -46,7 +46,7 @@ class Control:
         self._watch = watch or CancelWatch(post.store, runner, post.connection)
         self._looks = self._seen = 0
         self._within = POLL
-        self._found: Sequence[control.Pause] = ()
+        self._found: list[control.Pause] = []
         self._of_all: tuple[Pause, ...] = ()
         self._of_jobs: Mapping[str, tuple[Pause, ...]] = {}
 
@@ -86,7 +86,7 @@ class Control:
     async def _wait(self, seconds: float) -> bool:
         return await self._post.connection.ask(lambda: self._post.store.wait(seconds), "wait for news")
 
-    def _take(self, found: Sequence[control.Pause]) -> None:
+    def _take(self, found: list[control.Pause]) -> None:
         if found == self._found:
             return
         self._found = found
