@@ -109,7 +109,8 @@ class Accounting:
             self._told.superseded_by(answer.state)
             return
         job.state = answer.state
-        if answer.kind == "busy":
+        job.joins = answer.kind == "busy"
+        if job.joins:
             self._wait_for_turn(job, now)
             return
         if answer.kind in ("run", "span"):

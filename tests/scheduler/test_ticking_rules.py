@@ -214,6 +214,23 @@ def test_all_are_made_up_one_at_a_time(world: MakeWorld, replicas: int, overlap:
     world(LATER).run(main)
 
 
+@pytest.mark.parametrize("replicas", [1, 2])
+def test_the_end_of_a_backlog_is_no_overlap(world: MakeWorld, replicas: int) -> None:
+    """What fell due while it was worked off joins it, however little too late it is."""
+    spec = job(text="* * * * * *", misfire="all", misfire_grace=timedelta(hours=1))
+
+    async def main(here: World) -> None:
+        for _ in range(replicas):
+            await here.replica(spec, mark=LATER - 10 * SECOND, seconds=0.75)
+        await here.pass_(60.25)
+        runs = await here.runs()
+        assert await here.spans() == []
+        assert [run.scheduled_at for run in runs] == due(spec, LATER - 10 * SECOND, here.clock.now())
+        assert runs[-1].trigger is Trigger.SCHEDULE
+
+    world(LATER).run(main)
+
+
 def test_a_backlog_goes_on_as_soon_as_a_run_ends_here(world: MakeWorld) -> None:
     """Without waiting for the next look; a run that ends elsewhere is noticed within five seconds."""
     spec = job(text="0 * * * * *", misfire="all", misfire_grace=timedelta(hours=1))
