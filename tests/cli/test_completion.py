@@ -12,7 +12,8 @@ import click
 import pytest
 
 from jobkit.cli.completion import SHELLS, VARIABLE, answer_tab
-from jobkit.cli.main import VERBS, GlobalOptions, program
+from jobkit.cli.globals import GlobalOptions
+from jobkit.cli.main import VERBS, program
 from tests.cli.harness import CommandLine, Ended, Stream
 from tests.cli.shapes import checked
 
