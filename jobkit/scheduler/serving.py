@@ -139,7 +139,8 @@ class Serving:
     # -- who hears of what ----------------------------------------------------------------------------------
 
     def _connect(self) -> None:
-        self.control.on_news += [self.roster.news, self.queue.wake, self._reloader.wake]
+        self.control.on_news += [self.roster.news, self.queue.wake]
+        self.control.on_look.append(self._reloader.wake)
         self.control.on_pauses += [self.ticks.wake, self.lateness.wake]
         self.roster.on_change += [self.register.news, self.upkeep.wake, self.queue.wake]
         self.register.on_change.append(self.ticks.wake)

@@ -276,19 +276,19 @@ def test_a_watch_rests_while_a_control_serves(desk: Desk) -> None:
     async def main() -> None:
         watch = CancelWatch(desk.post.store, desk.runner, desk.post.connection)
         desk.tasks.start_soon(watch.serve)
-        await anyio.sleep(30)
+        await anyio.sleep(IDLE_POLL + 5)
         first = await desk.begin("long")
         await desk.theirs.request_cancel(first, by="ada")
         await desk.over(first)
         control = Control(desk.post, desk.runner, watch=watch)
         async with anyio.create_task_group() as serving:
             serving.start_soon(control.serve)
-            await anyio.sleep(30)
+            await anyio.sleep(IDLE_POLL + 5)
             desk.watched.most_waiting = desk.watched.waiting
             second = await desk.begin("long")
             await desk.theirs.request_cancel(second, by="ada")
             await desk.over(second)
-            await anyio.sleep(30)
+            await anyio.sleep(IDLE_POLL + 5)
             assert desk.watched.most_waiting == 1
             serving.cancel_scope.cancel()
         third = await desk.begin("long")

@@ -90,6 +90,7 @@ class Link:
 
     def __init__(self, store: MemoryStore) -> None:
         self.store = store
+        self.url = str(store.url)
         self.away = False
         self.calls: Counter[str] = Counter()
         self._mended: anyio.Event | None = None
@@ -142,7 +143,6 @@ class Replica:
         self.project = project
         self.stop = anyio.Event()
         self.stopped = anyio.Event()
-        self.took: float | None = None
 
     @property
     def parts(self) -> Any:
@@ -179,6 +179,7 @@ class World:
         self.store: MemoryStore
         self._tasks: Any = None
         self._links: list[Link] = []
+        self._replicas: list[Replica] = []
         self._projects: list[Project] = []
 
     def run(self, main: Callable[[], Awaitable[T]], *, backend: Any = "asyncio") -> T:
@@ -205,7 +206,10 @@ class World:
         return MemoryStore(project="shop", now=self.clock.now, kept=self.kept)
 
     def load(self, folder: Folder, node: str | None = None) -> Project:
-        """The project of a process of its own. Only that of the last one can be loaded anew."""
+        """The project of a process of its own. Only the last one can take up other files."""
+        for replica in self._replicas:
+            if replica.stopped.is_set():
+                replica.project.close()
         for project in self._projects:
             project.release()
         project = Project.load(folder.root, options={} if node is None else {"scheduler.node": node})
@@ -213,13 +217,14 @@ class World:
         return project
 
     async def start(
-        self, folder: Folder, *, node: str | None = None, host: str = "host-0", wait: bool = True
+        self, folder: Folder | Project, *, node: str | None = None, host: str = "host-0", wait: bool = True
     ) -> Replica:
         """A scheduler that serves, in the project of *folder*; returns once ticks fire."""
-        project = self.load(folder, node)
+        project = self.load(folder, node) if isinstance(folder, Folder) else folder
         link = Link(self.new_store())
         self._links.append(link)
         replica: Replica = await self._tasks.start(self._serve, project, link, host)
+        self._replicas.append(replica)
         if wait:
             await replica.serving()
         return replica
