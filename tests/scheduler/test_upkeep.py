@@ -128,6 +128,20 @@ def test_an_own_long_lease_is_waited_for(desk: Desk) -> None:
     desk(main)
 
 
+def test_a_longer_lease_of_somebody_else_is_waited_for(desk: Desk) -> None:
+    """To the second, and not to the next look."""
+
+    async def main() -> None:
+        await left(desk, duration=1.5 * LEASE)
+        await anyio.sleep(300)
+        kept = Kept(desk)
+        await anyio.sleep(60)
+        [(at, _)] = kept.settled
+        assert 315 <= at <= 316
+
+    desk(main)
+
+
 def test_who_renews_is_left_alone(desk: Desk) -> None:
     """However long it takes; a run of this process too."""
 
