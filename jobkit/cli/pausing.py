@@ -188,7 +188,8 @@ def _paused(done: Done, job: str | None) -> Iterator[str]:
         yield f"that is {count(len(done.project.jobs), 'job')} now, and every one that is added"
     elif not (view := _view(done, job)).scheduled:
         yield f"it has no ticks now in any case: {why(view)}"
-    yield f"ticks meanwhile have no run, and are not made up for; `jobkit run {job or 'NAME'}` still runs by hand"
+    by_hand = f"`jobkit run {job or 'NAME'}` still runs by hand"
+    yield f"ticks meanwhile have no run, and are not made up for; {by_hand}"
     yield _obeyed(done)
     yield f"`jobkit resume{f' {job}' if job else ''}` ends it"
 
