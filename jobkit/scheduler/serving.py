@@ -116,13 +116,13 @@ class Serving:
         threads = len(self._runner.abandoned_threads)
         if threads != self.roster.details.get("abandoned_threads") and self._tasks is not None:
             self.roster.details["abandoned_threads"] = threads
-            self._tasks.start_soon(self.roster.announce)
+            self._tasks.start_soon(self.supervision.keep, "roster", self.roster.announce)
 
     def reload_soon(self) -> None:
         """The post has other jobs, or another configuration, than before."""
         self._anew = True
         if self._tasks is not None and not self._asked.is_set():
-            self._tasks.start_soon(self.reloaded)
+            self._tasks.start_soon(self.supervision.keep, "register", self.reloaded)
 
     async def reloaded(self) -> None:
         """Take up what the post has, and return once it is in force."""
@@ -130,8 +130,12 @@ class Serving:
             if self._tasks is None or not self._anew or self._asked.is_set():
                 return
             self._anew = False
-            await self.register.refresh()
-            await self.roster.announce()
+            try:
+                await self.register.refresh()
+                await self.roster.announce()
+            except BaseException:
+                self._anew = True
+                raise
             self.ticks.wake()
             self.queue.wake()
             self.lateness.wake()
@@ -152,7 +156,7 @@ class Serving:
     def _look_for_requests(self, run: RunRecord) -> None:
         """A run has to give way: the store tells other processes, and not the one that asked."""
         if self._tasks is not None:
-            self._tasks.start_soon(self.control.refresh)
+            self._tasks.start_soon(self.supervision.keep, "control", self.control.refresh)
 
     def _ended_unexecuted(self, run: RunRecord) -> None:
         if self._delivery is not None:

@@ -1,4 +1,4 @@
-"""Several whole schedulers on one store in virtual time; what changes of files and settings do; starts; rest."""
+"""Several whole schedulers on one store in virtual time; changes of files and settings; starts; rest."""
 
 from __future__ import annotations
 

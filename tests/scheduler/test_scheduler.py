@@ -272,7 +272,9 @@ def test_a_night_that_was_slept_through(folder: Folder, start: datetime) -> None
 
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
-def test_five_minutes_without_the_store(folder: Folder, backend: str) -> None:
+def test_five_minutes_without_the_store(
+    folder: Folder, backend: str, caplog: pytest.LogCaptureFixture
+) -> None:
     """What runs goes on and is recorded; misfire decides about the ticks; no part of the scheduler ends."""
     folder.job("long", "0 1 10 * * *", "await anyio.sleep(150)")
     folder.job("all", "0 * * * * *", misfire="all", misfire_grace="1h")
@@ -303,6 +305,8 @@ def test_five_minutes_without_the_store(folder: Folder, backend: str) -> None:
     assert 290 < age < 296
     assert after == 0
     assert failures == [{}, {}]
+    for event in ("store.unreachable", "store.reached"):
+        assert sum(event in record.getMessage() for record in caplog.records) == 2, event
     assert live == [True, True]
     assert vanished == []
     [long] = runs["long"]
@@ -316,6 +320,22 @@ def test_five_minutes_without_the_store(folder: Folder, backend: str) -> None:
     assert spans["none"] == [("misfire", "10:02:00", "10:06:00", 5)]
     assert all(set(found.values()) == {1} and len(found) == 7 for found in marks)
     assert all(run.status is RunStatus.SUCCEEDED for name in runs for run in runs[name])
+
+
+def test_an_answer_about_the_time_that_takes_long(folder: Folder) -> None:
+    """What the store's clock showed is old when it comes: ticks are at their instants nevertheless."""
+    folder.job()
+    world = World(at("09:59:59"))
+
+    async def main() -> list[RunRecord]:
+        replica = await world.start(folder)
+        replica.link.slow["now"] = 9
+        await world.until_at(at("10:01:00.5"))
+        return await world.runs()
+
+    runs = world.run(main)
+    assert [run.scheduled_at for run in runs] == seconds("10:00:00", "10:01:00")
+    assert all(run.started_at - run.scheduled_at < SOON for run in runs)  # type: ignore[operator]
 
 
 # -- stopping --------------------------------------------------------------------------------------------
@@ -574,6 +594,26 @@ def test_a_part_that_fails_begins_again(folder: Folder) -> None:
     failures, ran = world.run(main)
     assert failures.keys() == {"roster", "control", "upkeep", "lateness", "register"}
     assert ran == seconds("10:00:00", "10:01:00")
+
+
+def test_a_reload_that_fails_half_way_is_done_again(folder: Folder) -> None:
+    """It harms nothing else, and is in force a moment later."""
+    folder.job()
+    world = World(at("09:59:59"))
+
+    async def main() -> Any:
+        replica = await world.start(folder)
+        await world.until_at(at("10:00:02.5"))
+        folder.job("added")
+        break_once(replica.parts.register, "refresh")
+        await replica.scheduler.reloader.reload()
+        await world.until_at(at("10:00:10.5"))
+        return dict(replica.parts.supervision.failures), await world.ran(), await world.ran("added")
+
+    failures, ran, added = world.run(main)
+    assert failures == {"register": 1}
+    assert ran == seconds("10:00:00", "10:00:10")
+    assert added == seconds("10:00:04", "10:00:10")
 
 
 def break_once(part: Any, method: str) -> None:

@@ -93,6 +93,8 @@ class Link:
         self.url = str(store.url)
         self.away = False
         self.calls: Counter[str] = Counter()
+        #: Seconds that an answer takes to come back, by the name of the call.
+        self.slow: dict[str, float] = {}
         self._mended: anyio.Event | None = None
 
     def cut(self) -> None:
@@ -129,7 +131,10 @@ class Link:
                 await self._mended.wait()
             if self.away:
                 raise StoreUnavailable("it is away")
-            return await method(*args, **options)
+            answer = await method(*args, **options)
+            if name in self.slow:
+                await anyio.sleep(self.slow[name])
+            return answer
 
         return asked
 
