@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from anyio.from_thread import start_blocking_portal
-from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, multiple, rule
 
@@ -23,6 +22,7 @@ from jobkit.stores.base import Lease, LeaseRequest, NewRun, Outcome, RunQuery, S
 from jobkit.stores.memory import MemoryStore
 from jobkit.stores.outbox import OutboxVerdict, SinkLease, SinkRegistration
 from jobkit.stores.sqlite.store import SqliteStore
+from tests.sweep import examples
 
 T = TypeVar("T")
 
@@ -300,5 +300,5 @@ class Agreement(RuleBasedStateMachine):
         assert self.both(ask) is True
 
 
-Agreement.TestCase.settings = settings(max_examples=25, stateful_step_count=30)
+Agreement.TestCase.settings = examples(10, steps=30)
 TestAgreement = Agreement.TestCase
