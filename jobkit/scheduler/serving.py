@@ -38,8 +38,9 @@ State = Literal["starting", "serving", "stopping", "stopped"]
 #: Seconds for the last attempt at sinks, and for saying good-bye to a store that may be away.
 _LAST_DELIVERY: Final = 1.0
 _LAST_WORD: Final = 1.0
-#: For so many seconds the oldest of all marks is not looked for again.
+#: For so many seconds the oldest of so many marks is not looked for again; longer if there are more.
 _MARKS_SERVE: Final = 60.0
+_FEW_MARKS: Final = 10_000
 
 
 class Settable(Protocol):
@@ -138,7 +139,7 @@ class Serving:
                 raise
             self.ticks.wake()
             self.queue.wake()
-            self.lateness.wake()
+            self.lateness.renew()
 
     # -- who hears of what ----------------------------------------------------------------------------------
 
@@ -172,8 +173,9 @@ class Serving:
         """Pauses that had ended before it matter no more. Marks only grow: an earlier one serves too."""
         read, found = self._oldest
         now = self.post.clock.monotonic()
-        if now - read >= _MARKS_SERVE:
-            marks = (state.mark for state in self.register.states.values() if state.mark is not None)
+        states = self.register.states
+        if now - read >= _MARKS_SERVE * max(1.0, len(states) / _FEW_MARKS):
+            marks = (state.mark for state in states.values() if state.mark is not None)
             found = min(marks, default=None)
             self._oldest = (now, found)
         return found
