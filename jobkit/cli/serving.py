@@ -35,8 +35,8 @@ if TYPE_CHECKING:
 LOOK_EVERY: Final = 0.5
 #: Seconds between two attempts to reach the store, with ``--wait-store``.
 _RETRY: Final = 1.0
-#: What is left after the grace for cancelling, recording and saying good-bye.
-_ENDING: Final = timedelta(seconds=10)
+#: What is left after the grace for cancelling, recording and saying good-bye; the rest is for last words.
+_ENDING: Final = timedelta(seconds=6.2)
 
 
 @dataclass(slots=True)
@@ -251,7 +251,7 @@ class _Service:
 
     def _end(self) -> None:
         """In a thread of its own: whatever the event loop does, the process ends."""
-        end_at_once(self._project, Stop.because(Reason.SHUTDOWN), self._session)
+        end_at_once(self._project, Stop.because(Reason.SHUTDOWN), self._session, code=ExitCode.OK)
 
     async def _all_recorded(self) -> bool:
         """Whether the store has an end for all that went on here, but for threads that will not end."""

@@ -17,7 +17,7 @@ from jobkit.scheduler.queueing import Queue
 from jobkit.scheduler.register import Register
 from jobkit.scheduler.roster import Roster
 from jobkit.scheduler.startup_runs import StartupRuns
-from jobkit.scheduler.stopping import drain
+from jobkit.scheduler.stopping import RECORDING, drain
 from jobkit.scheduler.supervision import Supervision
 from jobkit.scheduler.ticking import Ticks
 from jobkit.scheduler.upkeep import Upkeep
@@ -242,7 +242,9 @@ class Serving:
 
     async def _end(self) -> None:
         self.state = "stopping"
-        log = get_logger()
+        log, clock = get_logger(), self.post.clock
+        grace = self.post.config.scheduler.shutdown_grace
+        until = clock.monotonic() + (grace + RECORDING).total_seconds()
         log.info("scheduler.stopping", running=self.queue.running)
         self.ticks.stop_claiming()
         self.roster.stopping()
@@ -251,12 +253,13 @@ class Serving:
         recorded = await drain(
             self._idle,
             self._cancel_all,
-            grace=self.post.config.scheduler.shutdown_grace,
+            grace=grace,
             hurry=self._hurry,
         )
         self._delivering.cancel()
-        if self._delivery is not None and not self._hurry.is_set():
-            with anyio.move_on_after(_LAST_DELIVERY):
+        left = min(_LAST_DELIVERY, until - clock.monotonic())
+        if self._delivery is not None and left > 0 and not self._hurry.is_set():
+            with anyio.move_on_after(left):
                 await self._delivery.once()
         with anyio.move_on_after(_LAST_WORD):
             await self.roster.leave()

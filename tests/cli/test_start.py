@@ -219,7 +219,7 @@ def test_the_second_signal_ends_the_grace(cli: CommandLine) -> None:
 
 
 def test_the_third_signal_ends_a_loop_that_stands_still(cli: CommandLine) -> None:
-    """What ran is recorded by another thread."""
+    """What ran is recorded by another thread, and the exit code says so."""
     cli.file("extensions/a/jobs/blocking.py", STUBBORN)
     with started(cli) as service:
         wait_for_file(cli.root / "began")
@@ -227,7 +227,7 @@ def test_the_third_signal_ends_a_loop_that_stands_still(cli: CommandLine) -> Non
             service.signal(signal.SIGTERM)
             time.sleep(0.2)
         ended = service.end(signal.SIGTERM)
-    assert ended.code == 2
+    assert ended.code == 0, ended.err
     [run] = [run for run in runs(cli) if run["status"] != "skipped"]
     assert (run["status"], run["reason"]) == ("cancelled", "shutdown")
 
