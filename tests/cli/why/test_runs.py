@@ -88,13 +88,14 @@ def test_it_was_missed_while_the_scheduler_was_stopping(project: CommandLine) ->
     )
 
 
-def test_a_newer_tick_took_its_place(project: CommandLine) -> None:
+@pytest.mark.parametrize("status", [RunStatus.FAILED, RunStatus.TIMED_OUT, RunStatus.LOST])
+def test_a_newer_tick_took_its_place(project: CommandLine, status: RunStatus) -> None:
     """A run that waited for its next attempt says why there was none."""
 
     async def write(account: Account) -> None:
         await serving(account)
         ended = {"error": RunFailure("builtins.ValueError", "no such table"), "reason": "superseded"}
-        await account.ran(JOB, "02:00:00", status=RunStatus.FAILED, outcome=ended, attempts=3)
+        await account.ran(JOB, "02:00:00", status=status, outcome=ended, attempts=3)
 
     assert facts(told(project, write, JOB))["attempts"] == (
         "That was attempt 1 of at most 3: while it waited for the next, a newer tick took its place."
