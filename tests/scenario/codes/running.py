@@ -304,7 +304,7 @@ _HANG = """\
 import threading, anyio
 GO = threading.Event()
 
-@submit_job(timeout=0.05, overlap="allow")
+@submit_job(timeout=0.4, overlap="allow")
 def hang(ctx):
     {wait}
 
