@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Iterable
 from contextlib import AsyncExitStack
@@ -64,6 +65,9 @@ def serve(
     Raises StoreError if the store cannot be used, and ConfigError for an engine that does not exist.
     """
     service = _Service(project, session, reload=reload, patience=patience, hangups=hangups)
+    # What was loaded stays: to look through it for garbage would hold up a loop with very many jobs.
+    gc.collect()
+    gc.freeze()
     return anyio.run(service.run, backend_options={"loop_factory": SteadyLoop})
 
 
