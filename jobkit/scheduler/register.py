@@ -244,16 +244,28 @@ class Register:
         post = self._post
         now, before = post.fingerprints.options, self._options
         if before is None:
-            newest = max(others, key=lambda one: one.heartbeat_at, default=None)
+            earlier = await self._earlier(others)
+            newest = max(earlier, key=lambda one: one.heartbeat_at, default=None)
             if newest is not None:
                 before = dict(newest.replica.jobs)
-                _leave_out_what_is_said(before, now, [one for one in others if one.live])
+                _leave_out_what_is_said(before, now, [one for one in earlier if one.live])
         self._options = now
         events = changed_jobs(
             post.jobs, post.config, now, before, at=post.time.now(), fires=post.fingerprints.fires
         )
         while batch := [*islice(events, _EVENTS)]:
             await post.connection.ask(lambda: post.store.add_events(batch), "write down what has changed")
+
+    async def _earlier(self, others: Sequence[ReplicaState]) -> list[ReplicaState]:
+        """*others* without those that came after this one: of several that start together one speaks."""
+        ask, store, own = self._post.connection.ask, self._post.store, self._post.replica_id
+        came = [
+            (one.registered_at, own)
+            for one in await ask(lambda: store.replicas([own], hashes=False), "replicas")
+        ]
+        return [
+            one for one in others if not one.live or not came or (one.registered_at, one.replica.id) < came[0]
+        ]
 
     # -- waiting ------------------------------------------------------------------------------------------
 

@@ -239,6 +239,7 @@ def test_a_rolling_deployment(folder: Folder, other: Folder) -> None:
 
     async def main() -> Any:
         olds = [await world.start(folder, node=node, host=node) for node in "ab"]
+        await anyio.sleep(1)
         new = await world.start(other, node="c", host="c")
         await world.until_at(at("10:00:32"))
         superseded, findings = new.superseded, await world.findings(new.project)

@@ -18,7 +18,7 @@ import pytest
 from jobkit import Project, Scheduler
 from jobkit.exceptions import StoreUnavailable
 from jobkit.processes import ProcessIdentity
-from jobkit.records import RunRecord, format_instant
+from jobkit.records import RunRecord
 from jobkit.scheduler.health import Finding, examine
 from jobkit.scheduler.snapshot import take
 from jobkit.stores.base import RunQuery
@@ -29,6 +29,7 @@ from jobkit.stores.replicas import Event, EventQuery
 from jobkit.testing import VirtualClock
 
 T = TypeVar("T")
+Row = tuple[str, str, int]
 
 #: A Monday, ten in the morning; whoever starts then has nothing to make up for.
 START = datetime(2026, 3, 2, 10, 0, tzinfo=UTC)
@@ -315,6 +316,15 @@ def shown(spans: list[Span]) -> list[tuple[str, str, str, int]]:
     return [(span.reason, f"{span.first:%H:%M:%S}", f"{span.last:%H:%M:%S}", span.count) for span in spans]
 
 
+def rows(runs: list[RunRecord]) -> list[Row]:
+    """Tick, trigger, and for how many ticks it stands."""
+    return [
+        (f"{run.scheduled_at:%H:%M:%S}", run.trigger.value, run.covers.count)
+        for run in runs
+        if run.scheduled_at is not None and run.covers is not None
+    ]
+
+
 def facts(events: list[Event], *names: str) -> list[tuple[Any, ...]]:
     """What *events* say."""
     return [tuple(event.data.get(name) for name in names) for event in events]
@@ -330,6 +340,3 @@ def several_hosts() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ProcessIdentity, "current", classmethod(current))
         yield
-
-
-__all__ = ["START", "Folder", "Link", "Replica", "World", "at", "facts", "format_instant", "job", "seconds"]
