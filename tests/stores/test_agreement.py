@@ -288,7 +288,9 @@ class Agreement(RuleBasedStateMachine):
             lease = open_lease.lease
             assert lease.fence >= self.fences.get(lease.run_id, 0)
             self.fences[lease.run_id] = lease.fence
-            assert open_lease.status is RunStatus.RUNNING or lease.pinned or open_lease.abandoned
+            # One that was inserted to be started, and has to wait, is held by whoever inserted it.
+            waits = open_lease.status is RunStatus.QUEUED and (lease.pinned or lease.attempt == 0)
+            assert open_lease.status is RunStatus.RUNNING or waits or open_lease.abandoned
 
     @invariant()
     def running_means_leased(self) -> None:
