@@ -224,12 +224,12 @@ def test_replicas_that_differ_are_told(served: Deployment) -> None:
     findings = health(served).pop("config.differs")
     assert {each.level for each in findings} == {"warning"}
     assert [each.message for each in findings] == [
-        f"{JOB} is not the same everywhere: host-b (pid 4242) differ from host-c (pid 4242)",
+        f"{JOB} is not the same everywhere: host-b (pid 4242) differs from host-c (pid 4242)",
         "close_month is not the same everywhere: not on host-c (pid 4242)",
     ]
     listed = {job.name: job.differs for job in checked(served.cli("list", "--json")).data}
     assert [name for name, differs in listed.items() if differs] == [JOB, "close_month"]
-    assert f"config.differs {JOB}: host-b (pid 4242) differ from host-c" in told(served.cli("list"))
+    assert f"config.differs {JOB}: host-b (pid 4242) differs from host-c" in told(served.cli("list"))
     assert "differs not on host-c (pid 4242)" in told(served.cli("show", "close_month"))
     assert health(served, "--strict", code=1)
 
