@@ -103,7 +103,7 @@ class Run:
         finally:
             environment.leases.release(self._record.id)
             del environment.going_on[self._record.id]
-        if record.status.finished:  # otherwise somebody else goes on with it, and tells its end
+        if record.status.finished and record.attempt == self._lease.attempt:  # otherwise another tells it
             self._announcer.finished(record)
             await self._tell_end(record)
         if self._patience.interrupted is not None:
