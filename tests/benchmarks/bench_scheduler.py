@@ -3,10 +3,10 @@
     python tests/benchmarks/bench_scheduler.py [jobs] [store]
 
 *jobs* (100,000) stand in few files, one more job in one of its own. *store* is ``sqlite`` or ``memory``.
-Everything is done twice: with a new store, and as after a restart, where all jobs are registered already. Beside each
-step stands for how long nothing else had its turn on the event loop at the longest, in processor time of its
-thread. Entering collects the jobs, which is not the scheduler's work. Reloads are measured without the
-reading of files, too. Nothing is asserted.
+Everything is done twice: with a new store, and as after a restart, where all jobs are registered already.
+Beside each step stands for how long nothing else had its turn on the event loop at the longest, in processor
+time of its thread. Entering collects the jobs, which is not the scheduler's work. Reloads are measured
+without the reading of files, too. Nothing is asserted.
 """
 
 from __future__ import annotations
