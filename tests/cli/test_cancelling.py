@@ -197,11 +197,11 @@ def test_a_run_of_a_scheduler_ends(cli: CommandLine) -> None:
     with started(cli) as service:
         wait_for_file(cli.root / "began")
         [run] = [run for run in runs(cli) if run["status"] == "running"]
+        (cli.root / "began").unlink()
         began = time.monotonic()
         ended = cli.process("cancel", str(run["number"]))
         assert (ended.code, "is cancelled after" in ended.out) == (0, True)
         assert time.monotonic() - began < 5
-        (cli.root / "began").unlink()
         wait_for_file(cli.root / "began")
         assert service.end(signal.SIGTERM).code == 0
 
