@@ -19,6 +19,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import anyio
 
@@ -162,4 +163,5 @@ def main(count: int = 100_000, store: str = "sqlite") -> None:
 
 
 if __name__ == "__main__":
-    main(*(int(given) for given in sys.argv[1:2]), *sys.argv[2:3])
+    arguments: list[Any] = [*map(int, sys.argv[1:2]), *sys.argv[2:3]]
+    main(*arguments)
