@@ -70,9 +70,13 @@ class Register:
             if self._options is prints.options and self._own is prints.schedules and not self._doubts():
                 return
             self._own = prints.schedules
-            others = await self._others()
-            await self._write_changes(others)
-            await self._settle(others)
+            try:
+                others = await self._others()
+                await self._write_changes(others)
+                await self._settle(others)
+            except BaseException:
+                self._stale = True  # all is done again next time
+                raise
 
     async def serve(self) -> None:
         """Look again at jobs that others have, when these go, until cancelled."""
