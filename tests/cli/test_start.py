@@ -339,6 +339,14 @@ def test_broken_job_files_are_said_and_do_not_stop_it(cli: CommandLine) -> None:
     assert "JK807" in refused.err
 
 
+def test_probes_that_nobody_serves_are_said(cli: CommandLine) -> None:
+    """Who configured them must not wait for an answer."""
+    cli.file("jobkit.toml", '[project]\nname = "shop"\n[scheduler]\nprobes = "127.0.0.1:9464"\n')
+    with started(cli) as service:
+        ended = service.end(signal.SIGTERM)
+    assert "note: probes are not served yet (jobkit.toml:4); `jobkit health` answers instead" in ended.err
+
+
 def test_a_store_that_cannot_be_used_is_exit_code_6(cli: CommandLine) -> None:
     """With the reason."""
     cli.file("services/scheduler/config.toml", '[scheduler]\nstore = "sqlite:///not-a-database"\n')
