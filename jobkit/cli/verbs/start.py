@@ -74,9 +74,11 @@ def command(session: Session, reload: bool, wait_store: timedelta | None) -> int
         )
     with EarlyHangups() as hangups:
         config = configuration(session, store=False)
-    if config.scheduler.probes:
-        where = config.origin(("scheduler", "probes")).describe(config.root)
-        session.output.aside(f"note: probes are not served yet ({where}); `jobkit health` answers instead")
+        if config.scheduler.probes:
+            where = config.origin(("scheduler", "probes")).describe(config.root)
+            session.output.aside(
+                f"note: probes are not served yet ({where}); `jobkit health` answers instead"
+            )
         with _logging(session, config), loaded(session) as project:
             _say_what_is_broken(session, project, reloads=reload)
             served = _serve(project, session, reload=reload, patience=wait_store, hangups=hangups)
