@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from jobkit.runner.outcome import Stop
 
 #: How long recording may take, and after it everything, in seconds: somebody wants the process to end now.
-RECORDING = 1.0
-_ALTOGETHER = 1.5
+RECORDING = 2.0
+_ALTOGETHER = 2.5
 
 
 def end_at_once(
@@ -39,7 +39,7 @@ def end_at_once(
 ) -> NoReturn:
     """Record the open runs of this process as *stop*, write the answer, end with *code*.
 
-    To be called in a thread of its own; takes 1.5 seconds at most. *reporter* knows the runs that are the
+    To be called in a thread of its own; takes 2.5 seconds at most. *reporter* knows the runs that are the
     answer, if runs are. If something could not be recorded the code is that of an interruption.
     """
     recorded = False
