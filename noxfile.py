@@ -30,9 +30,20 @@ def tests(session: nox.Session) -> None:
 
 @nox.session
 def slow(session: nox.Session) -> None:
-    """The tests that take minutes, or need a package index."""
+    """The tests that take minutes, or need a package index; the laws again, on ten times as many examples."""
     session.install("-e", ".[test]", *HOOKS)
-    session.run("python", "-m", "pytest", "-m", "slow", *session.posargs)
+    session.run("python", "-m", "pytest", "-n", "2", "-m", "slow", "--timeout=900", *session.posargs)
+    laws = [
+        "tests/schedules",
+        "tests/stores",
+        "tests/text_safety",
+        "-k",
+        "laws or engines or agreement or redaction",
+    ]
+    session.run(
+        *("python", "-m", "pytest", "-n", "2", "--timeout=900", *laws, *session.posargs),
+        env={"JOBKIT_TEST_SWEEP": "10"},
+    )
 
 
 @nox.session

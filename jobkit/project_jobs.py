@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import ItemsView, Iterator, Mapping, ValuesView
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -31,3 +31,13 @@ class JobsOf(Mapping[str, "JobSpec"]):
     def __len__(self) -> int:
         self._project.collect_all()
         return len(self._project._jobs)
+
+    def values(self) -> ValuesView[JobSpec]:
+        """All at once: asking for each by name takes its time with very many."""
+        self._project.collect_all()
+        return self._project._jobs.values()
+
+    def items(self) -> ItemsView[str, JobSpec]:
+        """As for ``values``."""
+        self._project.collect_all()
+        return self._project._jobs.items()

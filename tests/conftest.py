@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import compileall
 import os
 import sys
 import tomllib
@@ -10,6 +11,8 @@ from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+import jobkit
 
 #: As it was before any test: what one leaves behind is none of the next one's.
 _PATH = tuple(sys.path)
@@ -103,6 +106,9 @@ class SkipGuard:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    if sys.dont_write_bytecode and not hasattr(config, "workerinput"):
+        # Where the shell forbids bytecode, each of a thousand child processes would compile jobkit anew.
+        compileall.compile_dir(Path(jobkit.__file__).parent, quiet=2)
     # Under xdist every report passes the controller; a worker would only count it twice.
     if IN_CI and not hasattr(config, "workerinput"):
         config.pluginmanager.register(SkipGuard(allowed_skips()), "skip-guard")

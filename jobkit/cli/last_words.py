@@ -25,26 +25,35 @@ if TYPE_CHECKING:
     from jobkit.runner.outcome import Stop
 
 #: How long recording may take, and after it everything, in seconds: somebody wants the process to end now.
-RECORDING = 1.0
-_ALTOGETHER = 1.5
+RECORDING = 2.0
+_ALTOGETHER = 2.5
 
 
-def end_at_once(project: Project, stop: Stop, session: Session, reporter: Reporter | None = None) -> NoReturn:
-    """Record the open runs of this process as *stop*, write the answer, end with the code of an interruption.
+def end_at_once(
+    project: Project,
+    stop: Stop,
+    session: Session,
+    reporter: Reporter | None = None,
+    *,
+    code: ExitCode = ExitCode.STOPPED,
+) -> NoReturn:
+    """Record the open runs of this process as *stop*, write the answer, end with *code*.
 
-    To be called in a thread of its own; takes 1.5 seconds at most. *reporter* knows the runs that are the
-    answer, if runs are.
+    To be called in a thread of its own; takes 2.5 seconds at most. *reporter* knows the runs that are the
+    answer, if runs are. If something could not be recorded the code is that of an interruption.
     """
+    recorded = False
 
     def say() -> None:
-        _record(project, stop, session, reporter)
+        nonlocal recorded
+        recorded = _record(project, stop, session, reporter)
         if reporter is not None:
             reporter.stop()
             session.output.answer([run.to_json() for run in reporter.records])
         session.output.finish([])
 
     _limited(say)
-    os._exit(ExitCode.STOPPED)
+    os._exit(code if recorded else ExitCode.STOPPED)
 
 
 def _limited(call: Callable[[], None]) -> None:
@@ -54,11 +63,13 @@ def _limited(call: Callable[[], None]) -> None:
     thread.join(_ALTOGETHER)
 
 
-def _record(project: Project, stop: Stop, session: Session, reporter: Reporter | None) -> None:
+def _record(project: Project, stop: Stop, session: Session, reporter: Reporter | None) -> bool:
     try:
         anyio.run(_finish_all, project, stop, session, reporter)
+        return True
     except (JobkitError, TimeoutError) as error:
         session.output.aside(f"what ran could not be recorded, and will be shown as lost: {error}")
+        return False
 
 
 async def _finish_all(project: Project, stop: Stop, session: Session, reporter: Reporter | None) -> None:

@@ -39,6 +39,7 @@ VERBS = {
         "show": "Everything about one job",
         "next": "When jobs are due, or a schedule fires",
         "timeline": "What ran and what is due, as bars",
+        "schedule": "Keep fire times in a file: lock, diff, for CI",
         "check": "Collect and validate everything; the gate for CI",
     },
     "Run": {

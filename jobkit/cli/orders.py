@@ -72,15 +72,20 @@ def order_for(spec: JobSpec, given: Mapping[str, str]) -> Order:
 
 def ask_for_consent(session: Session, project: Project, orders: Sequence[Order]) -> None:
     """In a protected environment: ask on the terminal, or refuse. RunRefused."""
+    names = ", ".join(order.spec.name for order in orders[:5]) + (" …" if len(orders) > 5 else "")
+    confirm(session, project, f"Run {names}", help="-y runs it without asking")
+
+
+def confirm(session: Session, project: Project, what: str, *, help: str) -> None:
+    """In a protected environment: ask on the terminal whether to do *what*, or refuse. RunRefused."""
     if not project.config.project.protected:
         return
     where = f"the environment {project.env}" if project.env else f"the project {project.config.project.name}"
     if sys.stdin is not None and sys.stdin.isatty() and session.output.aside_terminal.live:
-        names = ", ".join(order.spec.name for order in orders[:5]) + (" …" if len(orders) > 5 else "")
-        session.output.raw_aside(f"{where} is protected. Run {names}? [y/N] ")
+        session.output.raw_aside(f"{where} is protected. {what}? [y/N] ")
         if sys.stdin.readline().strip().lower() in ("y", "yes"):
             return
-    raise RunRefused(f"{where} is protected", code="JK808", help="-y runs it without asking")
+    raise RunRefused(f"{where} is protected", code="JK808", help=help)
 
 
 def current_actor() -> str:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from jobkit.cli.render.times import distance, near
+from jobkit.exceptions import StoreError
 from jobkit.records import to_plain
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from jobkit.stores.control import Pause
 
 _FOREVER: Final = datetime.max.replace(tzinfo=UTC)
+_FEW_MINUTES: Final = timedelta(minutes=10)
 _MOMENT: Final = timedelta(microseconds=1)
 
 
@@ -28,21 +30,28 @@ def pauses_of(job: str, pauses: Iterable[Pause]) -> list[Pause]:
 
 def next_fire(times: Schedule, pauses: Sequence[Pause], now: datetime) -> datetime | None:
     """When it fires next that *pauses* do not keep from running; None if it never does."""
+    return next(fires_beside(times, pauses, now), None)
+
+
+def fires_beside(times: Schedule, pauses: Sequence[Pause], now: datetime) -> Iterator[datetime]:
+    """When it fires after *now* outside of *pauses*, in the order of time; for ever, mostly."""
     fire = times.next_after(now)
     while fire is not None:
-        found = [pause for pause in pauses if pause.covers(fire)]
-        if not found:
-            return fire
-        ends = [pause.end for pause in found]
+        ends = [pause.end for pause in pauses if pause.covers(fire)]
         if None in ends:
-            return None
-        fire = times.next_after(max(end for end in ends if end is not None) - _MOMENT)
-    return None
+            return
+        if not ends:
+            yield fire
+        fire = times.next_after(max([fire, *(end - _MOMENT for end in ends if end is not None)]))
 
 
 def until_text(pause: Pause, now: datetime, zone: tzinfo) -> str:
-    """``until 15:04``, ``until somebody resumes``."""
-    return "until somebody resumes" if pause.end is None else f"until {near(pause.end, now, zone)}"
+    """``until 15:04``, ``until 15:04:20`` for one of a few minutes, ``until somebody resumes``."""
+    if pause.end is None:
+        return "until somebody resumes"
+    if pause.end - pause.since < _FEW_MINUTES:
+        return f"until {pause.end.astimezone(zone):%H:%M:%S}"
+    return f"until {near(pause.end, now, zone)}"
 
 
 def who_text(pause: Pause, now: datetime) -> str:
@@ -67,8 +76,14 @@ def to_plain_pause(pause: Pause) -> dict[str, Any]:
 
 
 async def paused_note(store: Store, names: Sequence[str]) -> str | None:
-    """What is to be said of *names*, which run now, if some of them are paused."""
-    pauses = await store.pauses()
+    """What is to be said of *names*, which run now, if some of them are paused and the store says so.
+
+    It is only a note: a store that does not answer here keeps nothing from running.
+    """
+    try:
+        pauses = await store.pauses()
+    except StoreError:
+        return None
     whole = next((pause for pause in pauses if pause.job is None), None)
     if whole is not None:
         return f"note: all jobs are paused{_by(whole)}; what is asked for runs all the same"

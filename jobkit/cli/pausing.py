@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from zoneinfo import ZoneInfo
 
 from jobkit.cli.job_view import JobView
-from jobkit.cli.orders import current_actor
-from jobkit.cli.pauses import next_fire, pauses_of, to_plain_pause, until_text, who_text
+from jobkit.cli.orders import confirm, current_actor
+from jobkit.cli.pauses import next_fire, pause_text, pauses_of, to_plain_pause, until_text, who_text
 from jobkit.cli.projects import loaded, mention_broken
 from jobkit.cli.render.terminal import Terminal
 from jobkit.cli.render.text import count, wrap
@@ -55,12 +55,23 @@ class Done:
 
 
 def pause(
-    session: Session, names: Sequence[str], *, span: timedelta | None, reason: str | None, actor: str | None
+    session: Session,
+    names: Sequence[str],
+    *,
+    span: timedelta | None,
+    reason: str | None,
+    actor: str | None,
+    consent: bool,
 ) -> None:
-    """Pause the jobs of these names, all jobs if there are none. What is refused is refused before."""
+    """Pause the jobs of these names, all jobs if there are none. What is refused is refused before.
+
+    All of them in a protected environment only with *consent*, or after it was asked for. RunRefused.
+    """
     with loaded(session) as project:
         targets: list[str | None] = [job_named(name, project.jobs, project.errors).name for name in names]
         mention_broken(session, project)
+        if not names and not consent:
+            confirm(session, project, "Pause all jobs", help="-y pauses all jobs without asking")
         who = actor or current_actor()
 
         async def change(store: Store) -> Done:
@@ -150,6 +161,8 @@ def _blocks(
         if held is not None:
             until = until_text(held, done.now, done.zone)
             yield f"{name} {verb} {terminal.style('paused', 'warning')} {until}{_zoned(held, done)}"
+        elif job is not None and done.of(None, done.after) is not None:
+            yield f"{name} stays {terminal.style('paused', 'warning')} with all jobs"
         elif done.changed[job] is None:
             yield f"{name} {verb} not paused" if job else "there is no pause of all jobs"
         else:
@@ -175,25 +188,29 @@ def _paused(done: Done, job: str | None) -> Iterator[str]:
         yield f"that is {count(len(done.project.jobs), 'job')} now, and every one that is added"
     elif not (view := _view(done, job)).scheduled:
         yield f"it has no ticks now in any case: {why(view)}"
-    yield f"ticks in it have no run, and are not made up for; `jobkit run {job or 'NAME'}` still runs by hand"
+    by_hand = f"`jobkit run {job or 'NAME'}` still runs by hand"
+    yield f"ticks meanwhile have no run, and are not made up for; {by_hand}"
     yield _obeyed(done)
     yield f"`jobkit resume{f' {job}' if job else ''}` ends it"
 
 
 def _resumed(done: Done, job: str | None) -> Iterator[str]:
     ended = done.changed[job]
-    if ended is not None:
-        yield f"it was paused {who_text(ended, done.now)}" if job else f"paused {who_text(ended, done.now)}"
     if job is None:
+        if ended is not None:
+            yield f"paused {who_text(ended, done.now)}"
         if own := [pause.job for pause in done.after if pause.job is not None]:
             yield f"still paused on their own: {', '.join(own)} (`jobkit resume {own[0]}`)"
         return
-    if (whole := done.of(None, done.after)) is not None:
-        until = until_text(whole, done.now, done.zone)
-        yield f"but all jobs are paused {until}, {who_text(whole, done.now)}: `jobkit resume` ends that"
-    elif job not in done.project.jobs:
+    whole = done.of(None, done.after)
+    if whole is not None:
+        yield f"{pause_text(whole, done.now, done.zone)}: `jobkit resume` ends that"
+    if ended is not None:
+        lead = "its own pause has ended, which was" if whole is not None else "it was paused"
+        yield f"{lead} {who_text(ended, done.now)}"
+    if job not in done.project.jobs:
         yield "no job has this name any more"
-    else:
+    elif whole is None:
         yield from _next(done, job)
     if ended is not None:
         yield _obeyed(done)

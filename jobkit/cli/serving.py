@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Iterable
 from contextlib import AsyncExitStack
@@ -35,8 +36,8 @@ if TYPE_CHECKING:
 LOOK_EVERY: Final = 0.5
 #: Seconds between two attempts to reach the store, with ``--wait-store``.
 _RETRY: Final = 1.0
-#: What is left after the grace for cancelling, recording and saying good-bye.
-_ENDING: Final = timedelta(seconds=10)
+#: What is left after the grace for cancelling, recording and saying good-bye; the rest is for last words.
+_ENDING: Final = timedelta(seconds=6.2)
 
 
 @dataclass(slots=True)
@@ -64,6 +65,9 @@ def serve(
     Raises StoreError if the store cannot be used, and ConfigError for an engine that does not exist.
     """
     service = _Service(project, session, reload=reload, patience=patience, hangups=hangups)
+    # What was loaded stays: to look through it for garbage would hold up a loop with very many jobs.
+    gc.collect()
+    gc.freeze()
     return anyio.run(service.run, backend_options={"loop_factory": SteadyLoop})
 
 
@@ -251,7 +255,7 @@ class _Service:
 
     def _end(self) -> None:
         """In a thread of its own: whatever the event loop does, the process ends."""
-        end_at_once(self._project, Stop.because(Reason.SHUTDOWN), self._session)
+        end_at_once(self._project, Stop.because(Reason.SHUTDOWN), self._session, code=ExitCode.OK)
 
     async def _all_recorded(self) -> bool:
         """Whether the store has an end for all that went on here, but for threads that will not end."""

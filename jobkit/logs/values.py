@@ -70,7 +70,8 @@ def clean_value(value: Any, redactor: Redactor, depth: int = 0) -> Any:
     if kind is float:
         return value if isfinite(value) else str(value)
     if isinstance(value, datetime | date):
-        return redactor.show(_text(value.isoformat), LONGEST_VALUE, multiline=False)
+        text = redactor.show(_text(value.isoformat), LONGEST_VALUE, multiline=False)
+        return f"{text.removesuffix('+00:00')}Z" if text.endswith("+00:00") else text
     if isinstance(value, Mapping | list | tuple | set | frozenset):
         return _container(value, redactor, depth)
     if isinstance(value, BaseException):

@@ -49,14 +49,19 @@ class Announcer:
 
     def finished(self, record: RunRecord) -> None:
         """It is recorded."""
-        level = "info" if record.status.ok else "warning" if record.status is RunStatus.CANCELLED else "error"
-        getattr(self.log, level)("run.finished", **_canonical(record))
+        log_finished(self.log, record)
         self._audience.tell(lambda observer: observer.run_finished(record))
 
 
 def facts(outcome: Outcome) -> dict[str, Any]:
     """How an attempt ended, for a line about it."""
     return {"status": outcome.status.value, "duration_ms": outcome.duration_ms, "message": outcome.message}
+
+
+def log_finished(log: FilteringBoundLogger, record: RunRecord, **more: Any) -> None:
+    """The one line about all of a run that has ended; *log* knows which."""
+    level = "info" if record.status.ok else "warning" if record.status is RunStatus.CANCELLED else "error"
+    getattr(log, level)("run.finished", **_canonical(record), **more)
 
 
 def _canonical(record: RunRecord) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from math import inf
 from typing import TypeVar
 
 import anyio
@@ -14,6 +15,8 @@ from jobkit.logs import get_logger
 T = TypeVar("T")
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0
+#: Seconds for the record of what took all of its time to clean up.
+_MOMENT = 0.5
 
 
 class Patience:
@@ -29,10 +32,20 @@ class Patience:
         self._last_tries = last_tries.total_seconds()
         self._until: float | None = None
 
+    def end_soon(self) -> None:
+        """The process ends: what cannot be recorded in the time for cleaning up, and a moment, is left to
+        others."""
+        self._try_for(self._last_tries + _MOMENT)
+
+    def _try_for(self, seconds: float) -> None:
+        if self._until is None:
+            self._until = anyio.current_time() + seconds
+
     async def ask(self, call: Callable[[], Awaitable[T]], what: str) -> T:
         """The answer of *call*, tried again while the store is unavailable.
 
-        Raises StoreUnavailable once the run was cancelled and has tried for some seconds more.
+        Raises StoreUnavailable once the run was cancelled, or is to end soon, and has tried for some seconds
+        more.
         """
         pause = 0.0
         while True:
@@ -56,13 +69,12 @@ class Patience:
     async def _pause(self, seconds: float) -> None:
         try:
             with anyio.CancelScope(shield=self.interrupted is not None):
-                await anyio.sleep(min(seconds, self._last_tries) if self.interrupted else seconds)
+                left = inf if self._until is None else self._until - anyio.current_time()
+                await anyio.sleep(max(0.0, min(seconds, left)))
         except anyio.get_cancelled_exc_class() as cancellation:
             self.interrupted = cancellation
 
     def _exhausted(self) -> bool:
-        if self.interrupted is None:
-            return False
-        if self._until is None:
-            self._until = anyio.current_time() + self._last_tries
-        return anyio.current_time() >= self._until
+        if self.interrupted is not None:
+            self._try_for(self._last_tries)
+        return self._until is not None and anyio.current_time() >= self._until

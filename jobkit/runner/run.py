@@ -103,7 +103,7 @@ class Run:
         finally:
             environment.leases.release(self._record.id)
             del environment.going_on[self._record.id]
-        if record.status.finished:  # otherwise somebody else goes on with it, and tells its end
+        if record.status.finished and record.attempt == self._lease.attempt:  # otherwise another tells it
             self._announcer.finished(record)
             await self._tell_end(record)
         if self._patience.interrupted is not None:
@@ -112,6 +112,8 @@ class Run:
 
     def stop(self, stop: Stop) -> None:
         """Cancel what is going on; the run ends with the first *stop* that it is given."""
+        if stop.reason is Reason.SHUTDOWN:
+            self._patience.end_soon()
         if self._stop is None:
             self._stop = stop
             if isinstance(self._current, anyio.CancelScope):

@@ -1,11 +1,13 @@
 """An event loop of asyncio that jobs share with each other and with us, and cannot take away.
 
-A job may call ``loop.stop()``, or cancel every task there is: of either, only its own run should notice.
+A job may call ``loop.stop()``, cancel every task there is, or fork: only its own run should notice.
 """
 
 from __future__ import annotations
 
 import asyncio
+import os
+import selectors
 import sys
 from collections.abc import Awaitable, Generator
 from typing import Any, TypeVar
@@ -14,10 +16,30 @@ from jobkit.subtasks import inside_run, make_task
 
 T = TypeVar("T")
 
+
+class _Selector(selectors.DefaultSelector):
+    """Ends a process that was forked by a job, and comes back to the event loop as if it were ours.
+
+    It would take what is meant for us: both listen to the same descriptors.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._home = os.getpid()
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        if os.getpid() != self._home:
+            os._exit(1)
+        return super().select(timeout)
+
+
 if sys.platform == "win32":
     _Loop = asyncio.ProactorEventLoop
 else:
-    _Loop = asyncio.SelectorEventLoop
+
+    class _Loop(asyncio.SelectorEventLoop):
+        def __init__(self) -> None:
+            super().__init__(_Selector())
 
 
 class SteadyLoop(_Loop):

@@ -1,1 +1,1 @@
-"""Which ticks are due, and what becomes of each: rules without a clock, a store or an event loop."""
+"""Which ticks are due and what becomes of each: the rules, the parts that serve, and who tells why."""

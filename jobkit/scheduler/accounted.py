@@ -29,6 +29,7 @@ _ENDED: Final = {
     RunStatus.LOST: "was lost",
     RunStatus.SKIPPED: "said that there was nothing to do",
 }
+_TRIED_AGAIN: Final = (RunStatus.FAILED, RunStatus.TIMED_OUT, RunStatus.LOST)
 _RUN_IN_CAUSE: Final = re.compile(r"run #?(\d{1,18})")
 _LONGEST: Final = 300
 _YEARS: Final = timedelta(days=3650)
@@ -100,8 +101,11 @@ def _run_facts(run: RunRecord, question: Question, evidence: Evidence) -> Iterat
         if run.covers is not None and run.covers.count > 1:
             first, last = (when(at, question.zone) for at in (run.covers.first, run.covers.last))
             yield Fact("covers", f"Run {run.number} stands for {run.covers.count} ticks, {first} to {last}.")
-    if run.attempt > 1 or (run.attempts > 1 and run.status is RunStatus.FAILED):
-        yield Fact("attempts", f"That was attempt {run.attempt} of at most {run.attempts}.")
+    if run.attempt > 1 or (run.attempts > 1 and run.status in _TRIED_AGAIN):
+        gave_way = ": while it waited for the next, a newer tick took its place" * (
+            run.reason == "superseded"
+        )
+        yield Fact("attempts", f"That was attempt {run.attempt} of at most {run.attempts}{gave_way}.")
     if run.error is not None:
         name = run.error.type.rpartition(".")[2]
         yield Fact("error", _short(f"{name}: {run.error.message}"))
@@ -241,6 +245,8 @@ def _overlap(record: SpanRecord, run: RunRecord | None, question: Question) -> s
         return f"{record.span.cause or 'another run'} of the job was in the way"
     if run.started_at is None:
         return f"run {run.number} of the same job was waiting to begin"
+    if run.started_at > max(question.second, record.recorded_at):
+        return f"run {run.number} of the same job was waiting to begin, until {when(run.started_at, zone)}"
     until = "now" if run.finished_at is None else when(run.finished_at, zone)
     busy = (
         f"run {run.number} of the same job was being executed, from {when(run.started_at, zone)} to {until}"
@@ -258,6 +264,11 @@ def _why_missed(question: Question, evidence: Evidence) -> str:
         return f"a clock was stepped at {when(step.at, question.zone)}"
     if gap is not None:
         return "nothing tells that a scheduler was running then"
+    if (stopping := evidence.stopping_at(question.second)) is not None:
+        since, record = stopping
+        who = f"{record.event.data.get('node')} (process {record.event.data.get('pid')})"
+        until = when(record.event.at, question.zone)
+        return f"the scheduler on {who} was being stopped, from {when(since, question.zone)} to {until}"
     return (
         "a scheduler was running, and could not account for it in time: "
         "the store was out of reach, or the process stood still"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 from jobkit.exceptions import RunNotFound, StoreError, StoreUnavailable
 from jobkit.logs import get_logger
 from jobkit.records import format_instant
+from jobkit.runner.announcing import log_finished
 from jobkit.scheduler.claims import claim_of
 from jobkit.scheduler.policies import second_of
 from jobkit.scheduler.ticks import Ticks
@@ -108,7 +109,8 @@ class Accounting:
             self._told.superseded_by(answer.state)
             return
         job.state = answer.state
-        if answer.kind == "busy":
+        job.joins = answer.kind == "busy"
+        if job.joins:
             self._wait_for_turn(job, now)
             return
         if answer.kind in ("run", "span"):
@@ -188,13 +190,7 @@ class Accounting:
             _skipped(key, span.reason, span.cause, _of_run_or_span(step))
         if answer.displaced is not None:
             assert answer.run is not None, "it gave way to a run"
-            get_logger().info(
-                "run.superseded",
-                run=answer.displaced.number,
-                job=key.job,
-                status=answer.displaced.status.value,
-                cause=f"run {answer.run.number}",
-            )
+            _gave_way(answer.displaced, f"run {answer.run.number}")
         if answer.cancel is not None:
             self._told.cancelled(answer.cancel)
 
@@ -207,6 +203,15 @@ def _of_run_or_span(step: Step) -> Ticks:
         return covers if apart else Ticks(tick, tick, 1)
     assert step.span is not None, "a step has a run or a span"
     return step.span.ticks
+
+
+def _gave_way(run: RunRecord, cause: str) -> None:
+    """Tell that *run*, which waited, has ended for a newer tick: with its last attempt, if it had one."""
+    log = get_logger().bind(run=run.number, job=run.job)
+    if run.status is RunStatus.SKIPPED:
+        log.info("run.skipped", reason=run.reason, cause=cause)
+    else:
+        log_finished(log.bind(extension=run.extension), run, cause=cause)
 
 
 def _skipped(key: JobKey, reason: str, cause: str | None, ticks: Ticks) -> None:

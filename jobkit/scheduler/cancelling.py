@@ -26,7 +26,7 @@ _FOR_A_RUN: Final = "run "
 BEGINNING: Final = 0.3
 #: Seconds until the next look where nothing was heard and nothing goes on here: a hint is lost only when a
 #: process dies just after it has written.
-IDLE_POLL: Final = 2 * POLL
+IDLE_POLL: Final = 30.0
 #: Seconds that a process has been at work before it listens: a run that is shorter costs nothing more.
 _FIRST_LOOK: Final = 0.2
 #: Seconds between two looks at the least, however much is written.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -23,21 +23,28 @@ def changed_jobs(
     before: Mapping[str, str] | None,
     *,
     at: datetime,
-) -> list[Event]:
+    fires: Callable[[str], bool],
+) -> Iterator[Event]:
     """The events ``job.changed`` of *jobs*, whose options have the hashes *now* and had *before*.
 
     None is where no scheduler was ever heard of: then only jobs that are not scheduled are worth a word, for
-    the others are registered from here on.
+    the others are registered from here on; *fires* tells them. Each event is made when it is asked for.
     """
     if before is None:
-        return [_event(spec, config, at) for spec in jobs.values() if not standing(spec, config).fires]
-    found = [
-        _event(jobs[name], config, at)
-        for name, hash in now.items()
-        if name not in before or not same_standing(hash, before[name])
-    ]
-    gone = [name for name in before if name not in now]
-    return [*found, *(Event(KIND, at, name, data=dict(_GONE)) for name in gone)]
+        found = [name for name in now if not fires(name)]
+        gone = []
+    else:
+        found = [name for name, hash in now.items() if _changed(hash, before.get(name))]
+        gone = [name for name in before if name not in now]
+    for name in found:
+        if name in jobs:  # a reload may have removed it meanwhile: the next look tells
+            yield _event(jobs[name], config, at)
+    for name in gone:
+        yield Event(KIND, at, name, data=dict(_GONE))
+
+
+def _changed(hash: str, before: str | None) -> bool:
+    return hash != before and (before is None or not same_standing(hash, before))
 
 
 _GONE: Mapping[str, Any] = {

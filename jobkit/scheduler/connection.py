@@ -30,6 +30,7 @@ class Connection:
         self._clock = clock
         self._down_since: float | None = None
         self._error: StoreUnavailable | None = None
+        self._failures = 0
         self.lost: list[Callable[[], None]] = []
 
     @property
@@ -50,12 +51,14 @@ class Connection:
         """
         pause = FIRST_PAUSE
         while True:
+            failures = self._failures
             try:
                 answer = await question()
             except StoreUnavailable as error:
                 self.failed(error, what)
             else:
-                self.answered()
+                if failures == self._failures:  # asked before the store went away, it says nothing of now
+                    self.answered()
                 return answer
             await anyio.sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE)
@@ -66,6 +69,7 @@ class Connection:
             self._down_since = self._clock.monotonic()
             get_logger().error("store.unreachable", error=str(error), code=error.code, wanted=what)
         self._error = error
+        self._failures += 1
         for lost in self.lost:
             lost()
 
@@ -74,4 +78,3 @@ class Connection:
         if self._down_since is not None:
             get_logger().warning("store.reached", seconds=round(self.age, 3))
         self._down_since = self._error = None
-

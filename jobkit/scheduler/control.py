@@ -25,8 +25,9 @@ class Control:
 
     *since* says how far back pauses matter that have ended: the oldest mark of the jobs that this replica
     makes ticks for; None if there is none. *watch* is one that serves already: it rests while this serves.
-    ``on_news`` is called after each look of :meth:`serve`: for whatever a store's wait is ended by, and now
-    and then without. ``on_pauses`` is called by each look that finds other pauses than the one before.
+    ``on_news`` is called after the first look of :meth:`serve`, and after each that something was written
+    before; ``on_look`` after every one, now and then without. ``on_pauses`` is called by each look that finds
+    other pauses than the one before.
     Belongs to the event loop.
     """
 
@@ -39,6 +40,7 @@ class Control:
         watch: CancelWatch | None = None,
     ) -> None:
         self.on_news: list[Callable[[], None]] = []
+        self.on_look: list[Callable[[], None]] = []
         self.on_pauses: list[Callable[[], None]] = []
         self._post = post
         self._runner = runner
@@ -46,7 +48,7 @@ class Control:
         self._watch = watch or CancelWatch(post.store, runner, post.connection)
         self._looks = self._seen = 0
         self._within = POLL
-        self._found: Sequence[control.Pause] = ()
+        self._found: list[control.Pause] = []
         self._of_all: tuple[Pause, ...] = ()
         self._of_jobs: Mapping[str, tuple[Pause, ...]] = {}
 
@@ -73,20 +75,22 @@ class Control:
 
     async def _serve(self) -> None:
         await self._wait(0.0)  # what is written from here on ends a wait
-        heard = False
+        heard, listeners = False, [*self.on_news, *self.on_look]
         while True:
             await self.refresh()
-            for listener in self.on_news:
+            for listener in listeners:
                 listener()
             if heard:
                 await anyio.sleep(BREATH)
             idle = self._within == POLL and not self._runner.going_on
             heard = await self._wait(IDLE_POLL if idle else self._within)
+            # Those who wait for news look themselves from time to time.
+            listeners = [*self.on_news, *self.on_look] if heard else self.on_look
 
     async def _wait(self, seconds: float) -> bool:
         return await self._post.connection.ask(lambda: self._post.store.wait(seconds), "wait for news")
 
-    def _take(self, found: Sequence[control.Pause]) -> None:
+    def _take(self, found: list[control.Pause]) -> None:
         if found == self._found:
             return
         self._found = found

@@ -26,7 +26,9 @@ class Difference:
     @property
     def text(self) -> str:
         """Who differs from whom, in a few words."""
-        words = " differ from ".join(", ".join(side) for side in self.sides)
+        *others, last = self.sides or ((),)
+        verbs = (f"{', '.join(side)} differ{'s' if len(side) == 1 else ''} from " for side in others)
+        words = f"{''.join(verbs)}{', '.join(last)}"
         if not self.absent:
             return words
         missing = f"not on {', '.join(self.absent)}"

@@ -83,6 +83,15 @@ class Evidence:
         }
         return stays(self.replicas, farewells)
 
+    def stopping_at(self, instant: datetime) -> tuple[datetime, EventRecord] | None:
+        """Since when the scheduler was stopping that claimed no more ticks at *instant*, and its word."""
+        for record in self.traffic:
+            text = record.event.data.get("stopping_since")
+            since = datetime.fromisoformat(text) if isinstance(text, str) else record.event.at
+            if record.event.kind == "scheduler.stopped" and since <= instant < record.event.at:
+                return since, record
+        return None
+
     def traffic_around(self, instant: datetime) -> tuple[EventRecord, ...]:
         """What a scheduler was last said to do before *instant*, and first after it, newest first."""
         later = [record for record in self.traffic if record.event.at > instant][-1:]

@@ -129,12 +129,14 @@ async def _counted(store: Store, answer: Answer, question: Question, ticks: Sequ
     ran = [tick for tick in ticks if _runs_at(runs, tick)]
     skipped = [tick for tick in ticks if tick not in ran and _skips_at(spans, tick)]
     minute = Minute(len(ticks), len(ran), len(skipped))
-    text = f"that minute has {minute.ticks} ticks: {minute.ran} with a run"
+    counts = [f"{minute.ran} with a run"] if minute.ran else []
     if minute.skipped:
         reasons = sorted({record.span.reason for record in spans})
-        text += f", {minute.skipped} skipped ({', '.join(reasons)})"
+        counts.append(f"{minute.skipped} skipped ({', '.join(reasons)})")
     rest = minute.ticks - minute.ran - minute.skipped
-    text += f", {rest} with neither" if rest else ""
+    if counts and rest:
+        counts.append(f"{rest} not accounted for")
+    text = f"that minute has {minute.ticks} ticks{': ' if counts else ''}{', '.join(counts)}"
     text += f"; this is about {when(start, question.zone)}"
     return replace(answer, minute=minute).adding([Fact("minute", sentence(text))])
 

@@ -135,9 +135,8 @@ def _late(seen: Snapshot) -> Iterator[Finding]:
         )
     if len(found) > NAMED:
         names = tuple(late.job for late in found[NAMED:])
-        yield Finding(
-            "error", "job.late", f"{len(names)} more jobs are late", "`jobkit list` marks them", names
-        )
+        more = "1 more job is late" if len(names) == 1 else f"{len(names)} more jobs are late"
+        yield Finding("error", "job.late", more, "`jobkit list` marks them", names)
 
 
 def _clocks(seen: Snapshot) -> Iterator[Finding]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Awaitable, Callable, Collection, Iterable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 import anyio
+import anyio.lowlevel
 
 from jobkit.logs import get_logger
 from jobkit.records import format_instant
@@ -16,6 +18,7 @@ from jobkit.sinks.notices import LateJob
 from jobkit.stores.replicas import Event, EventQuery
 
 if TYPE_CHECKING:
+    from jobkit.config import SchedulerSettings
     from jobkit.job import JobSpec
     from jobkit.records import RunRecord
     from jobkit.scheduler.post import Post
@@ -31,6 +34,10 @@ APART: Final = timedelta(seconds=10)
 LATE_AGAIN: Final = timedelta(minutes=1)
 #: So is one that is not registered as it is here, whatever is heard of it meanwhile.
 UNKNOWN_AGAIN: Final = timedelta(minutes=10)
+#: So many jobs are looked at together: everything else has its turn in between.
+AT_ONCE: Final = 200
+_LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
+_MOMENT: Final = timedelta(microseconds=1)
 #: Before sinks that could not be told are told again: the first time, and at most.
 FIRST_PAUSE, LONGEST_PAUSE = timedelta(seconds=10), timedelta(minutes=5)
 
@@ -59,20 +66,33 @@ class LatenessWatch:
         self._post = post
         self._tell = tell
         self._due: dict[str, datetime] = {}
+        #: The same in order; an entry that is not in ``_due`` was replaced.
+        self._agenda: list[tuple[datetime, str]] = []
+        #: The jobs as they were when they were last looked at.
+        self._specs: dict[str, JobSpec] = {}
+        self._settings: SchedulerSettings | None = None
+        #: Jobs that are to be looked at whenever they are due; and whether these are to be looked for.
+        self._waiting: list[JobSpec] = []
+        self._changed = True
         #: The last tick of each that was dealt with; whether this replica is the one that told.
         self._dealt: dict[JobKey, tuple[datetime, bool]] = {}
         self._untold: dict[JobKey, _Untold] = {}
         self._woken = anyio.Event()
 
     def wake(self) -> None:
-        """Jobs, or pauses, have changed: look at all of them again."""
-        self._due.clear()
+        """Pauses, or the clock, have changed: look at all jobs again."""
+        self._specs = {}
+        self.renew()
+
+    def renew(self) -> None:
+        """Jobs have changed: look at these."""
+        self._changed = True
         self._woken.set()
 
     def ended(self, run: RunRecord) -> None:
         """A run has ended in this process: a job that was late may be no more."""
         if run.job in self.late:
-            self._due.pop(run.job, None)
+            self._put(run.job, _LONG_AGO)
             self._woken.set()
 
     async def serve(self) -> None:
@@ -80,14 +100,57 @@ class LatenessWatch:
         while True:
             self._woken = woken = anyio.Event()
             now = self._post.time.now()
-            due = [spec for name, spec in self._post.jobs.items() if self._due.get(name, now) <= now]
-            if due:
+            if self._changed:
+                self._take_up()
+            while due := self._next(now):
                 await self._look(due, now)
+                await self._tell_untold()
+                await anyio.lowlevel.checkpoint()
+                if self._changed:
+                    self._take_up()
             await self._tell_untold()
             await self._rest(woken, now + APART)
 
+    # -- which jobs are due ---------------------------------------------------------------------------
+
+    def _take_up(self) -> None:
+        """Have all jobs looked at that are others than before."""
+        self._changed = False
+        jobs, settings = self._post.jobs, self._post.config.scheduler
+        before = self._specs if settings == self._settings else {}
+        self._settings, self._specs = settings, {spec.name: spec for spec in jobs.values() if spec.schedule}
+        others = [spec for name, spec in self._specs.items() if before.get(name) is not spec]
+        missed = [spec for spec in self._waiting if self._specs.get(spec.name) is spec]
+        self._waiting = [*{spec.name: spec for spec in (*missed, *others)}.values()]
+        self._waiting.reverse()
+        for name in [name for name in self._due if name not in self._specs]:
+            del self._due[name]
+
+    def _next(self, now: datetime) -> list[JobSpec]:
+        """Some of the jobs that are due; none if no job is."""
+        found: dict[str, JobSpec] = {}
+        while self._agenda and self._agenda[0][0] <= now and len(found) < AT_ONCE:
+            at, name = heapq.heappop(self._agenda)
+            if self._due.get(name) == at:
+                del self._due[name]
+                found[name] = self._specs[name]
+        while self._waiting and len(found) < AT_ONCE:
+            spec = self._waiting.pop()
+            found[spec.name] = spec
+        return [*found.values()]
+
+    def _put(self, name: str, at: datetime) -> None:
+        if name in self._specs:
+            self._due[name] = at
+            heapq.heappush(self._agenda, (at, name))
+            if len(self._agenda) > 2 * len(self._due) + AT_ONCE:
+                self._agenda = [(at, name) for name, at in self._due.items()]
+                heapq.heapify(self._agenda)
+
     async def _rest(self, woken: anyio.Event, earliest: datetime) -> None:
-        instants = [*self._due.values(), *(untold.again for untold in self._untold.values())]
+        while self._agenda and self._due.get(self._agenda[0][1]) != self._agenda[0][0]:
+            heapq.heappop(self._agenda)
+        instants = [*(at for at, _ in self._agenda[:1]), *(one.again for one in self._untold.values())]
         if not instants:
             await woken.wait()
             return
@@ -105,9 +168,9 @@ class LatenessWatch:
 
     async def _look(self, specs: Iterable[JobSpec], now: datetime) -> None:
         post = self._post
-        named = {spec.name: spec for spec in specs if spec.schedule}
-        self._due = {name: at for name, at in self._due.items() if name in post.jobs}
-        self._due |= dict.fromkeys(named, now + UNKNOWN_AGAIN)
+        named = {spec.name: spec for spec in specs}
+        for name in named:  # whatever goes wrong below
+            self._put(name, now + UNKNOWN_AGAIN)
         found = await post.connection.ask(
             lambda: watched(post.store, named.values(), post.config, now, (post.node,)), "lateness"
         )
@@ -125,10 +188,11 @@ class LatenessWatch:
         if late is None:
             await self._on_time(each)
             self.late.pop(key.job, None)
-            self._due[key.job] = each.next_look() or now + UNKNOWN_AGAIN
+            # Not at once again: what is due this moment is not late yet.
+            self._put(key.job, max(each.next_look() or now + UNKNOWN_AGAIN, now + _MOMENT))
             return
         self.late[key.job] = late
-        self._due[key.job] = now + LATE_AGAIN
+        self._put(key.job, now + LATE_AGAIN)
         dealt = self._dealt.get(key)
         if dealt is None or dealt[0] != late.tick:
             await self._deal_with(key, late, spec, now)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from jobkit.records import new_run_id
 from jobkit.scheduler.connection import Connection
+from jobkit.scheduler.fingerprints import Fingerprints
 from jobkit.scheduler.store_time import StoreTime
 
 if TYPE_CHECKING:
@@ -38,8 +39,10 @@ class Post:
     replica_id: str = field(init=False)
     connection: Connection = field(init=False)
     time: StoreTime = field(init=False)
+    fingerprints: Fingerprints = field(init=False)
 
     def __post_init__(self) -> None:
         self.replica_id = new_run_id(self.clock.now())
         self.connection = Connection(self.clock)
         self.time = StoreTime(self.store, self.clock)
+        self.fingerprints = Fingerprints(self)

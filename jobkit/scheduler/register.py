@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 import anyio
@@ -13,7 +14,7 @@ from jobkit.logs import get_logger
 from jobkit.scheduler import marks
 from jobkit.scheduler.changes import changed_jobs
 from jobkit.scheduler.marks import UNSCHEDULED, VANISHED_FOR, Holder, Keep, Known
-from jobkit.scheduler.standing import job_key, options_hash, same_standing, schedule_hash, standing
+from jobkit.scheduler.standing import same_standing
 from jobkit.stores.ledger import JobKey, JobRegistration, JobState
 
 if TYPE_CHECKING:
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 #: So many jobs are registered in one transaction.
 _BATCH: Final = 1000
+#: And so many events written.
+_EVENTS: Final = 500
 #: Jobs after which others get their turn.
 _SLICE: Final = 1000
 #: A replica that was heard of so long ago, and has said no good-bye, does not count any more.
@@ -46,10 +49,12 @@ class Register:
         self.on_change: list[Callable[[], None]] = []
         self._post = post
         self._roster = roster
-        self._own: dict[JobKey, str] = {}
+        self._own: Mapping[JobKey, str] = {}
         #: Jobs that this replica knows, or knew, and does not schedule, and that somebody else does.
         self._foreign = False
         self._options: Mapping[str, str] | None = None
+        #: Whether something was heard since all jobs were last read.
+        self._stale = True
         self._news = anyio.Event()
         self._turn = anyio.Lock()
 
@@ -58,12 +63,20 @@ class Register:
         await self.refresh()
 
     async def refresh(self) -> None:
-        """The same after a reload: what is as it was keeps its mark."""
+        """The same after a reload: what is as it was keeps its mark, and costs next to nothing."""
         async with self._turn:
-            await self._own_jobs()
-            others = await self._others()
-            await self._write_changes(others)
-            await self._settle(others)
+            prints = self._post.fingerprints
+            await prints.read()
+            if self._options is prints.options and self._own is prints.schedules and not self._doubts():
+                return
+            self._own = prints.schedules
+            try:
+                others = await self._others()
+                await self._write_changes(others)
+                await self._settle(others)
+            except BaseException:
+                self._stale = True  # all is done again next time
+                raise
 
     async def serve(self) -> None:
         """Look again at jobs that others have, when these go, until cancelled."""
@@ -77,27 +90,23 @@ class Register:
 
     def news(self) -> None:
         """Replicas came, went or changed."""
+        self._stale = True
         self._news.set()
 
     def superseded_by(self, state: JobState) -> None:
         """The store knows *state.key* by another hash than it has here: no ticks are made for it."""
         if self.states.pop(state.key, None) is not None:
             self.superseded[state.key.job] = None
+            self._stale = True
             get_logger().warning("job.superseded", job=state.key.job, node=state.key.node)
             self._tell()
         self._news.set()
 
     # -- what there is ----------------------------------------------------------------------------------
 
-    async def _own_jobs(self) -> None:
-        post = self._post
-        own: dict[JobKey, str] = {}
-        for number, spec in enumerate([*post.jobs.values()]):
-            if number % _SLICE == _SLICE - 1:
-                await anyio.lowlevel.checkpoint()
-            if standing(spec, post.config).fires:
-                own[job_key(spec, post.node)] = schedule_hash(spec, post.node)
-        self._own = own
+    def _doubts(self) -> bool:
+        """Whether jobs may stand otherwise than they did here when all of them were last read."""
+        return self._stale or self._foreign or bool(self.superseded)
 
     async def _others(self) -> list[ReplicaState]:
         return await self._roster.everyone(since=self._post.time.now() - _HEARD)
@@ -107,22 +116,26 @@ class Register:
     async def _settle(self, others: Sequence[ReplicaState]) -> None:
         """Register what is to be registered here, and see what is left to others."""
         post = self._post
-        known = await post.connection.ask(post.store.job_states, "read how jobs stand")
+        doubtful = await self._doubtful()
+        known = await post.connection.ask(lambda: post.store.job_states(doubtful), "read how jobs stand")
         holders = await self._holders(others)
         now = post.time.now()
-        states: dict[JobKey, JobState] = {}
+        states = {} if doubtful is None else self._without(doubtful)
         superseded: dict[str, datetime | None] = {}
         anew: list[JobRegistration] = []
-        for number, (key, own) in enumerate(self._own.items()):
+        for number, key in enumerate([*(self._own if doubtful is None else doubtful)]):
             if number % _SLICE == _SLICE - 1:
                 await anyio.lowlevel.checkpoint()
-            state = known.get(key)
-            found = marks.registration(
-                None if state is None else Known(state.hash), own, holders.get(str(key), ()), now
-            )
-            if isinstance(found, Keep) and state is not None:
+            own, state = self._own.get(key), known.get(key)
+            if own is None:
+                continue
+            if state is not None and state.hash == own:
                 states[key] = self._newer(state)
-            elif isinstance(found, marks.Register):
+                continue
+            found = marks.registration(
+                None if state is None else Known(state.hash), own, holders.of(key), now
+            )
+            if isinstance(found, marks.Register):
                 anew.append(JobRegistration(key, own, found.mark, found.expected))
             elif not isinstance(found, Keep):
                 superseded[key.job] = found.until
@@ -132,7 +145,33 @@ class Register:
             else:  # somebody was quicker
                 superseded[state.key.job] = None
         await self._unschedule(known, holders, now)
-        self._take(states, superseded)
+        await self._take(states, superseded)
+
+    async def _doubtful(self) -> list[JobKey] | None:
+        """The jobs that do not stand here as they should, or are here no more; None for all that there are.
+
+        What stands as it should is not read again: should another replica have registered it otherwise, its
+        next claim says so.
+        """
+        if self._doubts():
+            self._stale = False
+            return None
+        found: list[JobKey] = []
+        for number, key in enumerate([*self._own]):
+            if number % _SLICE == _SLICE - 1:
+                await anyio.lowlevel.checkpoint()
+            state = self.states.get(key)
+            if state is None or state.hash != self._own[key]:
+                found.append(key)
+        if len(self._own) - len(found) < len(self.states):
+            found += [key for key in self.states if key not in self._own]
+        return found
+
+    def _without(self, keys: Iterable[JobKey]) -> dict[JobKey, JobState]:
+        states = dict(self.states)
+        for key in keys:
+            states.pop(key, None)
+        return states
 
     def _newer(self, state: JobState) -> JobState:
         """*state*, or the same as it was moved here since it was read."""
@@ -153,48 +192,50 @@ class Register:
             )
         return found
 
-    async def _unschedule(
-        self, known: Mapping[JobKey, JobState], holders: Mapping[str, list[Holder]], now: datetime
-    ) -> None:
+    async def _unschedule(self, known: Mapping[JobKey, JobState], holders: _Holders, now: datetime) -> None:
         """What nobody schedules any more is to start at "now", should somebody do so again."""
         gone: list[JobRegistration] = []
         foreign = False
-        for key, state in known.items():
+        for number, key in enumerate([*known]):
+            if number % _SLICE == _SLICE - 1:
+                await anyio.lowlevel.checkpoint()
+            state = known[key]
             if key in self._own or key.node not in ("", self._post.node) or state.hash == UNSCHEDULED:
                 continue
-            if marks.unscheduled(Known(state.hash), holders.get(str(key), ())):
+            if marks.unscheduled(Known(state.hash), holders.of(key)):
                 gone.append(JobRegistration(key, UNSCHEDULED, now, state.hash))
             else:
                 foreign = True
         await self._registered(gone)
         self._foreign = foreign
 
-    async def _holders(self, others: Sequence[ReplicaState]) -> dict[str, list[Holder]]:
+    async def _holders(self, others: Sequence[ReplicaState]) -> _Holders:
         since = self._post.time.now() - _HEARD
-        stopped = await self._roster.stopped_in_order(since=since)
-        found: dict[str, list[Holder]] = {}
-        for other in others:
-            replica = other.replica
-            lives = other.live and not replica.owner.dead(expired=False)
-            # Of one that vanished, the last sign of life counts, not when the others noticed.
-            gone_at = None if lives else other.heartbeat_at
-            for key, hash in replica.schedules.items():
-                holder = Holder(hash, gone_at, stopped=replica.id in stopped)
-                found.setdefault(key, []).append(holder)
-        return found
+        return _Holders(others, await self._roster.stopped_in_order(since=since))
 
-    def _take(self, states: dict[JobKey, JobState], superseded: dict[str, datetime | None]) -> None:
+    async def _take(self, states: dict[JobKey, JobState], superseded: dict[str, datetime | None]) -> None:
         for name in superseded.keys() - self.superseded.keys():
             get_logger().warning("job.superseded", job=name)
-        before = {key: (state.hash, state.since) for key, state in self.states.items()}
-        now = {key: (state.hash, state.since) for key, state in states.items()}
-        changed = before != now or superseded.keys() != self.superseded.keys()
+        others = await self._others_than(states)
+        changed = others or superseded.keys() != self.superseded.keys()
         self.superseded = superseded
-        if before != now:
+        if others:
             self.states.clear()
             self.states.update(states)
         if changed:
             self._tell()
+
+    async def _others_than(self, states: Mapping[JobKey, JobState]) -> bool:
+        """Whether *states* are of other jobs, or of other registrations, than those here."""
+        if len(states) != len(self.states):
+            return True
+        for number, key in enumerate([*states]):
+            if number % _SLICE == _SLICE - 1:
+                await anyio.lowlevel.checkpoint()
+            held, state = self.states.get(key), states[key]
+            if held is not state and (held is None or (held.hash, held.since) != (state.hash, state.since)):
+                return True
+        return False
 
     def _tell(self) -> None:
         for listener in self.on_change:
@@ -205,22 +246,30 @@ class Register:
     async def _write_changes(self, others: Sequence[ReplicaState]) -> None:
         """The events ``job.changed``, against what this replica was, or the one that was heard of last."""
         post = self._post
-        before = None if self._options is None else dict(self._options)
+        now, before = post.fingerprints.options, self._options
         if before is None:
-            newest = max(others, key=lambda one: one.heartbeat_at, default=None)
-            before = None if newest is None else dict(newest.replica.jobs)
-        now: dict[str, str] = {}
-        for number, spec in enumerate([*post.jobs.values()]):
-            if number % _SLICE == _SLICE - 1:
-                await anyio.lowlevel.checkpoint()
-            now[spec.name] = options_hash(spec, post.config)
-        if self._options is None and before is not None:
-            _leave_out_what_is_said(before, now, [one for one in others if one.live])
+            earlier = await self._earlier(others)
+            newest = max(earlier, key=lambda one: one.heartbeat_at, default=None)
+            if newest is not None:
+                before = dict(newest.replica.jobs)
+                _leave_out_what_is_said(before, now, [one for one in earlier if one.live])
         self._options = now
-        events = changed_jobs(post.jobs, post.config, now, before, at=post.time.now())
-        for at in range(0, len(events), _BATCH):
-            batch = events[at : at + _BATCH]
-            await post.connection.ask(lambda: post.store.add_events(batch), "write down what has changed")  # noqa: B023
+        events = changed_jobs(
+            post.jobs, post.config, now, before, at=post.time.now(), fires=post.fingerprints.fires
+        )
+        while batch := [*islice(events, _EVENTS)]:
+            await post.connection.ask(lambda: post.store.add_events(batch), "write down what has changed")
+
+    async def _earlier(self, others: Sequence[ReplicaState]) -> list[ReplicaState]:
+        """*others* without those that came after this one: of several that start together one speaks."""
+        ask, store, own = self._post.connection.ask, self._post.store, self._post.replica_id
+        came = [
+            (one.registered_at, own)
+            for one in await ask(lambda: store.replicas([own], hashes=False), "replicas")
+        ]
+        return [
+            one for one in others if not one.live or not came or (one.registered_at, one.replica.id) < came[0]
+        ]
 
     # -- waiting ------------------------------------------------------------------------------------------
 
@@ -246,6 +295,32 @@ def _leave_out_what_is_said(
     """Make *before* agree with *now* in what one that lives has as it is now: it has said so already."""
     for other in live:
         jobs = other.replica.jobs
-        before |= {name: hash for name, hash in jobs.items() if same_standing(hash, now.get(name))}
+        before |= {
+            name: hash
+            for name, hash in jobs.items()
+            if now.get(name) == hash or same_standing(hash, now.get(name))
+        }
         for name in [name for name in before if name not in now and name not in jobs]:
             del before[name]
+
+
+class _Holders:
+    """The replicas that have had jobs, and with which schedules."""
+
+    def __init__(self, others: Iterable[ReplicaState], stopped: Collection[str]) -> None:
+        self._others: list[tuple[Mapping[str, str], datetime | None, bool]] = []
+        for other in others:
+            replica = other.replica
+            lives = other.live and not replica.owner.dead(expired=False)
+            # Of one that vanished, the last sign of life counts, not when the others noticed.
+            gone_at = None if lives else other.heartbeat_at
+            self._others.append((replica.schedules, gone_at, replica.id in stopped))
+
+    def of(self, key: JobKey) -> list[Holder]:
+        """Those that have had the job of *key*."""
+        text = str(key)
+        return [
+            Holder(schedules[text], gone_at, stopped=stopped)
+            for schedules, gone_at, stopped in self._others
+            if text in schedules
+        ]

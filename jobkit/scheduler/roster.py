@@ -10,11 +10,9 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 import anyio
-import anyio.lowlevel
 
 from jobkit.logs import get_logger
 from jobkit.records import format_instant
-from jobkit.scheduler.standing import job_key, options_hash, schedule_hash, standing
 from jobkit.stores.replicas import Event, EventQuery, Replica, ReplicaKind, ReplicaState
 
 if TYPE_CHECKING:
@@ -28,8 +26,6 @@ IDLE_HEARTBEAT: Final = timedelta(seconds=30)
 
 #: Seconds between two looks at the others that news of the store asked for.
 _NEWS_APART: Final = 1.0
-#: Jobs after which others get their turn.
-_SLICE: Final = 1000
 _REVISION: Final = "revision"
 
 
@@ -56,6 +52,7 @@ class Roster:
         self._told: set[str] = set()
         self._turn = anyio.Lock()
         self._gone = False
+        self._stopping_since: datetime | None = None
         self._differing: tuple[object, frozenset[str]] | None = None
 
     # -- what the others are --------------------------------------------------------------------------
@@ -107,7 +104,8 @@ class Roster:
         ]
         newest = max(others, key=lambda one: one.heartbeat_at, default=None)
         ids = [one.replica.id for one in others if one.live or one.heartbeat_at > since or one is newest]
-        return await ask(lambda: store.replicas(ids), "replicas") if ids else []
+        wanted = frozenset(ids)
+        return await self._with_hashes([one for one in others if one.replica.id in wanted])
 
     async def stopped_in_order(self, *, since: datetime) -> Collection[str]:
         """The ids of the replicas that said good-bye after *since*; who went without one vanished."""
@@ -122,7 +120,7 @@ class Roster:
         """Take part, and say so."""
         from jobkit.schedules.zones import zone_data_version
 
-        self._kind, self._gone = kind, False
+        self._kind, self._gone, self._stopping_since = kind, False, None
         self.details |= {
             "version": _version(),
             "python": platform.python_version(),
@@ -164,27 +162,27 @@ class Roster:
             await self._post.connection.ask(lambda: store.register_replica(replica), "registration")
             self._registered = replica
 
+    def stopping(self) -> None:
+        """Note that it claims no ticks from now on, while what runs may end."""
+        self._stopping_since = self._post.time.now()
+
     async def leave(self) -> None:
         """Take no further part: the last thing that a replica does."""
         self._gone = True  # a word of its own that is late must not bring it back
         if self._kind == "scheduler":
             # First the word, then the deed: who is gone without a word has vanished.
-            await self._say("scheduler.stopped", self._about())
+            since = self._stopping_since
+            stopping = {} if since is None else {"stopping_since": format_instant(since)}
+            await self._say("scheduler.stopped", {**self._about(), **stopping})
         ask, store = self._post.connection.ask, self._post.store
         async with self._turn:
             await ask(lambda: store.deregister(self._post.replica_id), "registration")
             self._registered = None
 
     async def _count_jobs(self) -> None:
-        config, node = self._post.config, self._post.node
-        jobs: dict[str, str] = {}
-        schedules: dict[str, str] = {}
-        for number, spec in enumerate([*self._post.jobs.values()]):
-            if number % _SLICE == _SLICE - 1:
-                await anyio.lowlevel.checkpoint()
-            jobs[spec.name] = options_hash(spec, config)
-            if standing(spec, config).fires:
-                schedules[str(job_key(spec, node))] = schedule_hash(spec, node)
+        prints = self._post.fingerprints
+        await prints.read()
+        jobs, schedules = prints.options, prints.texts
         if (jobs, schedules) != (self.jobs, self.schedules):
             self.jobs, self.schedules = jobs, schedules
             self._changes += 1
@@ -248,11 +246,12 @@ class Roster:
         """*peers* with the hashes of their jobs, which are read only where they have changed."""
         known = {_seen(one): one.replica for one in self._peers if _REVISION in one.replica.details}
         missing = [one.replica.id for one in peers if _seen(one) not in known]
+        read: dict[str, Replica] = {}
         if missing:
             store = self._post.store
-            read = await self._post.connection.ask(lambda: store.replicas(missing), "replicas")
-            known |= {_seen(one): one.replica for one in read}
-        return [_with(one, known.get(_seen(one))) for one in peers]
+            found = await self._post.connection.ask(lambda: store.replicas(missing), "replicas")
+            read = {one.replica.id: one.replica for one in found}
+        return [_with(one, read.get(one.replica.id, known.get(_seen(one)))) for one in peers]
 
     async def _take_out(self, one: ReplicaState) -> None:
         ask, store, replica = self._post.connection.ask, self._post.store, one.replica
@@ -278,7 +277,7 @@ class Roster:
             for one in self._peers
             if self._kind == one.replica.kind == "scheduler" and one.replica.node == own
         )
-        if not any(key.endswith(f"@{own}") for key in self.schedules):
+        if namesakes and not any(key.endswith(f"@{own}") for key in self.schedules):
             namesakes = []
         new = set(namesakes) - self._told
         if new:

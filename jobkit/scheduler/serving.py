@@ -17,7 +17,7 @@ from jobkit.scheduler.queueing import Queue
 from jobkit.scheduler.register import Register
 from jobkit.scheduler.roster import Roster
 from jobkit.scheduler.startup_runs import StartupRuns
-from jobkit.scheduler.stopping import drain
+from jobkit.scheduler.stopping import RECORDING, drain
 from jobkit.scheduler.supervision import Supervision
 from jobkit.scheduler.ticking import Ticks
 from jobkit.scheduler.upkeep import Upkeep
@@ -38,8 +38,9 @@ State = Literal["starting", "serving", "stopping", "stopped"]
 #: Seconds for the last attempt at sinks, and for saying good-bye to a store that may be away.
 _LAST_DELIVERY: Final = 1.0
 _LAST_WORD: Final = 1.0
-#: For so many seconds the oldest of all marks is not looked for again.
+#: For so many seconds the oldest of so many marks is not looked for again; longer if there are more.
 _MARKS_SERVE: Final = 60.0
+_FEW_MARKS: Final = 10_000
 
 
 class Settable(Protocol):
@@ -116,13 +117,13 @@ class Serving:
         threads = len(self._runner.abandoned_threads)
         if threads != self.roster.details.get("abandoned_threads") and self._tasks is not None:
             self.roster.details["abandoned_threads"] = threads
-            self._tasks.start_soon(self.roster.announce)
+            self._tasks.start_soon(self.supervision.keep, "roster", self.roster.announce)
 
     def reload_soon(self) -> None:
         """The post has other jobs, or another configuration, than before."""
         self._anew = True
         if self._tasks is not None and not self._asked.is_set():
-            self._tasks.start_soon(self.reloaded)
+            self._tasks.start_soon(self.supervision.keep, "register", self.reloaded)
 
     async def reloaded(self) -> None:
         """Take up what the post has, and return once it is in force."""
@@ -130,16 +131,21 @@ class Serving:
             if self._tasks is None or not self._anew or self._asked.is_set():
                 return
             self._anew = False
-            await self.register.refresh()
-            await self.roster.announce()
+            try:
+                await self.register.refresh()
+                await self.roster.announce()
+            except BaseException:
+                self._anew = True
+                raise
             self.ticks.wake()
             self.queue.wake()
-            self.lateness.wake()
+            self.lateness.renew()
 
     # -- who hears of what ----------------------------------------------------------------------------------
 
     def _connect(self) -> None:
-        self.control.on_news += [self.roster.news, self.queue.wake, self._reloader.wake]
+        self.control.on_news += [self.roster.news, self.queue.wake]
+        self.control.on_look.append(self._reloader.wake)
         self.control.on_pauses += [self.ticks.wake, self.lateness.wake]
         self.roster.on_change += [self.register.news, self.upkeep.wake, self.queue.wake]
         self.register.on_change.append(self.ticks.wake)
@@ -151,7 +157,7 @@ class Serving:
     def _look_for_requests(self, run: RunRecord) -> None:
         """A run has to give way: the store tells other processes, and not the one that asked."""
         if self._tasks is not None:
-            self._tasks.start_soon(self.control.refresh)
+            self._tasks.start_soon(self.supervision.keep, "control", self.control.refresh)
 
     def _ended_unexecuted(self, run: RunRecord) -> None:
         if self._delivery is not None:
@@ -167,8 +173,9 @@ class Serving:
         """Pauses that had ended before it matter no more. Marks only grow: an earlier one serves too."""
         read, found = self._oldest
         now = self.post.clock.monotonic()
-        if now - read >= _MARKS_SERVE:
-            marks = (state.mark for state in self.register.states.values() if state.mark is not None)
+        states = self.register.states
+        if now - read >= _MARKS_SERVE * max(1.0, len(states) / _FEW_MARKS):
+            marks = (state.mark for state in states.values() if state.mark is not None)
             found = min(marks, default=None)
             self._oldest = (now, found)
         return found
@@ -235,20 +242,24 @@ class Serving:
 
     async def _end(self) -> None:
         self.state = "stopping"
-        log = get_logger()
+        log, clock = get_logger(), self.post.clock
+        grace = self.post.config.scheduler.shutdown_grace
+        until = clock.monotonic() + (grace + RECORDING).total_seconds()
         log.info("scheduler.stopping", running=self.queue.running)
         self.ticks.stop_claiming()
+        self.roster.stopping()
         self.queue.stop()
         self.startup.stop()
         recorded = await drain(
             self._idle,
             self._cancel_all,
-            grace=self.post.config.scheduler.shutdown_grace,
+            grace=grace,
             hurry=self._hurry,
         )
         self._delivering.cancel()
-        if self._delivery is not None and not self._hurry.is_set():
-            with anyio.move_on_after(_LAST_DELIVERY):
+        left = min(_LAST_DELIVERY, until - clock.monotonic())
+        if self._delivery is not None and left > 0 and not self._hurry.is_set():
+            with anyio.move_on_after(left):
                 await self._delivery.once()
         with anyio.move_on_after(_LAST_WORD):
             await self.roster.leave()

@@ -226,13 +226,15 @@ class Ticks:
         assert job.state.mark is not None, "a job without a mark is not on the timetable"
         try:
             rules = Job(spec.name, job.times, Policy.of(spec), self._control.pauses_of(spec.name))
-            step = next_step(rules, job.state.mark, now, catching_up=job.backlog is not None)
+            catching_up = job.backlog is not None
+            step = next_step(rules, job.state.mark, now, catching_up=catching_up, joins=job.joins)
         except Exception as error:  # a plugin's kind of schedule
             failed(job, error)
             timetable.put(job, second_of(now) + AFTER_FAILURE)
             return None
         if not isinstance(step, Wait):
             return step
+        job.joins = step.for_run
         if step.for_run:
             job.waits = True
             timetable.put(job, second_of(now) + TURN_POLL)

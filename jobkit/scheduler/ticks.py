@@ -98,12 +98,12 @@ def first_due(mark: datetime, schedule: Schedule) -> int | None:
 
 
 def next_step(
-    job: Job, mark: datetime, now: datetime, *, catching_up: bool = False
+    job: Job, mark: datetime, now: datetime, *, catching_up: bool = False, joins: bool = False
 ) -> Step | Wait | PullBack:
     """What is to be done about *job*, whose ticks up to *mark* are accounted for, at *now*.
 
     *catching_up* says that a run of a missed tick of the job is open: with ``all`` they come one at a time,
-    and what falls due meanwhile joins them.
+    and what falls due meanwhile joins them: *joins* says that the first tick has.
     """
     if mark - now > FAR_AHEAD:
         return PullBack(mark, now)
@@ -119,7 +119,7 @@ def next_step(
     if catching_up and job.policy.misfire == "all":
         return Wait(None, for_run=True)
     if micros(now) - first * SECOND <= MISSED_AFTER:
-        return Step(mark, from_epoch(first), run=_due(job, first, first, missed=False))
+        return Step(mark, from_epoch(first), run=_due(job, first, first, missed=joins))
     return _missed(job, mark, first, now)
 
 

@@ -44,6 +44,8 @@ class Timed:
     #: Whether it waits for a run to end, and whether one has while it was in hand.
     waits: bool = False
     heard: bool = False
+    #: Whether its next tick fell due while it waited, and so joins what it waited for.
+    joins: bool = False
     #: What was claimed when the store did not answer.
     unsettled: Claim | None = None
 

@@ -59,7 +59,8 @@ def _in_past(question: Question, evidence: Evidence) -> Answer:
     if mark is None or question.second > mark:
         return _not_accounted_yet(question, evidence)
     if question.second < question.now - question.retention:
-        return _answer(question, "pruned", _older(question))
+        text = f"{_older(question)}: what accounted for it has been deleted"
+        return _answer(question, "pruned", text)
     return _answer(
         question,
         "pruned",
@@ -68,10 +69,7 @@ def _in_past(question: Question, evidence: Evidence) -> Answer:
 
 
 def _older(question: Question) -> str:
-    return (
-        f"that is longer ago than the retention of {took(question.retention)}: "
-        "what accounted for it has been deleted"
-    )
+    return f"that is longer ago than the retention of {took(question.retention)}"
 
 
 def _unscheduled_then(question: Question, evidence: Evidence, then: EventRecord) -> Answer:
@@ -150,7 +148,7 @@ def _before_all(question: Question, evidence: Evidence) -> Answer:
     text = f"that was before the job was known here: it was first registered at {when(known, question.zone)}"
     answer = _answer(question, "before", text)
     if question.second < question.now - question.retention:
-        return answer.adding([Fact("pruned", sentence(_older(question)))])
+        return answer.adding([Fact("pruned", sentence(f"{_older(question)}, for which records are kept"))])
     return answer
 
 

@@ -69,8 +69,16 @@ class Watched:
 
     def saw(self, now: Signatures) -> None:
         """Everything was taken up as it was *now*; what needs another process was told."""
-        self._seen = now
         self._told = self.outside()
+        own = {path: one for path, one in now.items() if self._is_own(path)}
+        # What lies elsewhere begins to count where something has broken, and no more once it is mended:
+        # neither is a change.
+        elsewhere: Signatures = {}
+        if self._project.errors:
+            elsewhere = self._elsewhere() if len(own) == len(now) else now
+        self._seen = own | {
+            path: one for path, one in elsewhere.items() if path not in self._fixed and not self._is_own(path)
+        }
 
     def outside(self) -> dict[str, Signature | None]:
         """Modules that have changed and that only a new process executes again, as they are now."""
@@ -88,9 +96,18 @@ class Watched:
         found |= dict(_files_below(self._extensions))
         found |= {path: one for path, one in _files_below(self._hooks) if path.endswith(SUFFIX)}
         if self._project.errors:  # what they lack may be anywhere that the project imports from
-            for place in self._places:
-                found |= {path: one for path, one in _files_below(place) if path.endswith(SUFFIX)}
+            found |= self._elsewhere()
         return {path: one for path, one in found.items() if path not in self._fixed}
+
+    def _elsewhere(self) -> dict[str, Signature | None]:
+        """The modules in all places that the project imports from."""
+        return {
+            path: one for place in self._places for path, one in _files_below(place) if path.endswith(SUFFIX)
+        }
+
+    def _is_own(self, path: str) -> bool:
+        """Whether *path* counts in any case: configuration, or a file of an extension or of a plugin."""
+        return path in self._settings or path.startswith((self._extensions + os.sep, self._hooks + os.sep))
 
     def _fixed_paths(self) -> Iterator[str]:
         for name, module in list(sys.modules.items()):

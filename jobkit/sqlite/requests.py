@@ -138,6 +138,9 @@ class Nobody:
     async def wait(self, ticket: None) -> None:
         return None
 
+    async def rest(self, ticket: None) -> None:
+        return None
+
     def wake(self, tickets: list[None]) -> None:
         return None
 

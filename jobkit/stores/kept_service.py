@@ -77,8 +77,8 @@ def clean_replica(replica: Replica) -> Replica:
         owner=replica.owner,
         node=clean_text(replica.node),
         interval=values.clean_duration(replica.interval),
-        jobs=values.decode(values.encode(replica.jobs)),
-        schedules=values.decode(values.encode(replica.schedules)),
+        jobs=values.clean_hashes(replica.jobs),
+        schedules=values.clean_hashes(replica.schedules),
         details=values.decode(values.encode(replica.details)),
     )
 

@@ -92,6 +92,16 @@ def encode(value: Mapping[str, Any]) -> str:
     return dump(made) if isinstance(made, dict) and made else "{}"
 
 
+def encode_hashes(hashes: Mapping[str, str]) -> str:
+    """Texts by text, however many, as :func:`encode` writes them: nothing is cut off."""
+    return dump(clean_hashes(hashes)) if hashes else "{}"
+
+
+def clean_hashes(hashes: Mapping[str, str]) -> dict[str, str]:
+    """*hashes* as a store gives them back."""
+    return {clean_text(name): clean_text(hash) for name, hash in hashes.items()}
+
+
 def decode(text: str) -> dict[str, Any]:
     """The object of :func:`encode`, new each time."""
     if text == "{}":

@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 FENCED = re.compile(r"^( *)```.*?^\1```$", flags=re.MULTILINE | re.DOTALL)
 INLINE_CODE = re.compile(r"`[^`\n]+`")
@@ -68,6 +69,18 @@ def test_every_page_can_be_reached(links: dict[Path, list[str]]) -> None:
             waiting += [target for link in links[page] if (target := _target(page, link)) is not None]
     lost = {page for page in links if page.parts[0] == "docs"} - reached
     assert not lost, f"no way from docs/index.md to {', '.join(sorted(map(str, lost)))}"
+
+
+def test_every_page_has_front_matter(root: Path, tree: list[Path]) -> None:
+    """A title at least, as YAML reads it: the sample project publishes every page."""
+    pages = [name for name in tree if name.parts[0] == "docs" and name.suffix == ".md"]
+    assert len(pages) > 30
+    for name in pages:
+        _, head, _ = (root / name).read_text(encoding="utf-8").split("---\n", 2)
+        said = yaml.safe_load(head)
+        assert isinstance(said, dict), name
+        assert isinstance(said.get("title"), str), name
+        assert isinstance(said.get("description", ""), str), name
 
 
 def test_the_navigation_names_every_page(root: Path, tree: list[Path]) -> None:

@@ -51,11 +51,12 @@ class Account:
 
     async def scheduler(
         self, start: str, stop: str | None = None, *, vanishes: bool | None = False, pid: int = 4242,
-        schedules: Mapping[str, str] | None = None,
+        schedules: Mapping[str, str] | None = None, stopping: str | None = None,
     ) -> None:  # fmt: skip
         """One that was there from *start* to *stop*; still is at the present, if that is None.
 
-        *vanishes* None: it vanished, and the others have found that out at once.
+        *vanishes* None: it vanished, and the others have found that out at once. *stopping*: since when it
+        claimed no ticks, while its runs were to end.
         """
         self.at(start)
         owner = ProcessIdentity("host-a", "boot-1", "pid:[1]", pid, "1000")
@@ -68,12 +69,13 @@ class Account:
         self.at(stop or "2026-11-22T13:04:08")
         await self.store.heartbeat(replica.id)
         if stop is not None and vanishes is False:
-            await self._say("scheduler.stopped", replica)
+            since = {} if stopping is None else {"stopping_since": f"{utc(stopping).isoformat()}"}
+            await self._say("scheduler.stopped", replica, **since)
         if stop is not None and vanishes is not True:
             await self.store.deregister(replica.id)
 
-    async def _say(self, kind: str, replica: Replica) -> None:
-        about = {"replica": replica.id, "node": replica.node, "pid": replica.owner.pid}
+    async def _say(self, kind: str, replica: Replica, **more: str) -> None:
+        about = {"replica": replica.id, "node": replica.node, "pid": replica.owner.pid, **more}
         await self.store.add_events([Event(kind, self.now, None, None, about)])
 
     async def scheduled(self, job: str, since: str, *, hash: str = HASH, expected: str | None = None) -> None:

@@ -93,6 +93,31 @@ class Pause(Shape):
     reason: str | None
 
 
+class PausingScheduler(Shape):
+    id: str
+    node: str
+    host: str
+    pid: int
+    heartbeat_at: Instant
+
+
+class Paused(Shape):
+    paused: list[Pause]
+    schedulers: list[PausingScheduler]
+
+
+class Resumed(Shape):
+    resumed: list[Pause]
+    not_paused: list[str | None]
+    still: list[Pause]
+
+
+class Cancelled(Shape):
+    became: Literal["cancelled", "asked", "ended", "over"]
+    was: Status
+    run: Run
+
+
 class Job(Shape):
     name: str
     extension: str
@@ -602,7 +627,62 @@ class Timeline(Shape):
     complete_since: Instant | None
 
 
+class LockedFire(Shape):
+    at: Instant
+    local: str
+    note: str | None
+
+
+class LockedJob(Shape):
+    name: str
+    schedule: str
+    timezone: str
+    scheduled: bool
+    why: str | None
+    fires: list[LockedFire]
+
+
+class Locked(Shape):
+    path: str
+    written: bool
+    from_: Instant = msgspec.field(name="from")
+    fires: int
+    zone_data: str
+    env: str | None
+    jobs: list[LockedJob]
+
+
+class FieldDifference(Shape):
+    field: Literal["schedule", "timezone", "scheduled", "why"]
+    locked: str | bool | None
+    now: str | bool | None
+
+
+class FireDifference(Shape):
+    change: Literal["added", "removed", "moved", "reworded"]
+    locked: LockedFire | None
+    now: LockedFire | None
+
+
+class JobDifference(Shape):
+    job: str
+    change: Literal["added", "removed", "changed"]
+    fields: list[FieldDifference]
+    fires: list[FireDifference]
+
+
+class LockDiff(Shape):
+    path: str
+    from_: Instant = msgspec.field(name="from")
+    fires: int
+    jobs: int
+    differences: list[JobDifference]
+    notes: list[str]
+
+
 _DATA: dict[str, Any] = {
+    "schedule.lock": Locked | None,
+    "schedule.diff": LockDiff | None,
     "timeline": Timeline | None,
     "why": Why | None,
     "plugins": list[Plugin],
@@ -631,6 +711,9 @@ _DATA: dict[str, Any] = {
     "enable": Switched | None,
     "disable": Switched | None,
     "retry": list[Run],
+    "pause": Paused,
+    "resume": Resumed,
+    "cancel": list[Cancelled],
     "run": list[Run],
     "history": list[Run],
     "logs": Logs | None,

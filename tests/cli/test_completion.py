@@ -5,14 +5,16 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
 import pytest
 
-from jobkit.cli.completion import SHELLS, VARIABLE
+from jobkit.cli.completion import SHELLS, VARIABLE, answer_tab
+from jobkit.cli.globals import GlobalOptions
 from jobkit.cli.main import VERBS, program
-from tests.cli.harness import CommandLine
+from tests.cli.harness import CommandLine, Ended, Stream
 from tests.cli.shapes import checked
 
 JOBS_OF_THE_SHOP = ["cleanup_old_records", "close_month", "ingest_content", "prerender_site", "send_invoices"]
@@ -22,27 +24,36 @@ ALL_VERBS = [verb for verbs in VERBS.values() for verb in verbs]
 def tab(cli: CommandLine, *words: str, asked_by: str = "bash") -> list[str]:
     """What a TAB at the end of ``jobkit WORDS`` offers; an empty last word is a blank before the TAB."""
     ended = answered(cli, *words, asked_by=asked_by)
-    assert (ended.returncode, ended.stderr) == (0, "")
-    lines = ended.stdout.splitlines()
+    assert (ended.code, ended.err) == (0, "")
+    lines = ended.out.splitlines()
     assert all(line.startswith("plain,") for line in lines if line)
     return [line.removeprefix("plain,") for line in lines if line]
 
 
-def answered(cli: CommandLine, *words: str, asked_by: str = "bash") -> subprocess.CompletedProcess[str]:
-    variables = {
+def answered(cli: CommandLine, *words: str, asked_by: str = "bash") -> Ended:
+    """What the shell is told, in this process: :func:`asked` has the command do it."""
+    out, err = Stream(), Stream()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(cli.root)
+        for name, value in _variables(words, asked_by).items():
+            patch.setenv(name, value)
+        patch.setattr(sys, "stdout", out)
+        patch.setattr(sys, "stderr", err)
+        code = answer_tab(program, f"{asked_by}_complete", GlobalOptions())
+    return Ended(code, out.text, err.text)
+
+
+def asked(cli: CommandLine, *words: str, asked_by: str = "bash") -> Ended:
+    """What the command tells the shell, as a process of its own."""
+    return cli.process(environ=_variables(words, asked_by))
+
+
+def _variables(words: Sequence[str], asked_by: str) -> dict[str, str]:
+    return {
         VARIABLE: f"{asked_by}_complete",
         "COMP_WORDS": " ".join(["jobkit", *words]),
         "COMP_CWORD": words[-1] if asked_by == "fish" else str(len(words)),
     }
-    return subprocess.run(
-        [sys.executable, "-m", "jobkit"],
-        cwd=cli.root,
-        env=cli.environ(**variables),
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
 
 
 @pytest.fixture
@@ -97,12 +108,21 @@ def test_what_a_tab_offers(known: CommandLine, words: list[str], offered: list[s
     assert sorted(tab(known, *words)) == sorted(offered)
 
 
+@pytest.mark.parametrize(("words", "asked_by"), [(["run", "cl"], "bash"), (["run", "close"], "zsh")])
+def test_the_command_answers_the_shell(known: CommandLine, words: list[str], asked_by: str) -> None:
+    """Asked by its variable, the program itself says what the other cases here look at."""
+    told = asked(known, *words, asked_by=asked_by)
+    assert (told.code, told.err) == (0, "")
+    assert "close_month" in told.out
+    assert told == answered(known, *words, asked_by=asked_by)
+
+
 def test_files_are_left_to_the_shell(known: CommandLine) -> None:
     """Where a path is wanted, the answer only says so."""
     for words in (["run", "extensions/we"], ["new", "job", "ext"], ["db", "export", "-o", "x"]):
-        assert answered(known, *words).stdout.startswith("file,")
+        assert answered(known, *words).out.startswith("file,")
     for words in (["init", "de"], ["-C", "x"]):
-        assert answered(known, *words).stdout.startswith("dir,")
+        assert answered(known, *words).out.startswith("dir,")
 
 
 def test_the_project_may_be_elsewhere(known: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -118,7 +138,7 @@ def test_a_tab_runs_and_writes_nothing(known: CommandLine) -> None:
     known.file("extensions/web/jobs/loud.py", "print('imported')\nraise SystemExit('imported')\n")
     (known.root / "jobkit.toml").write_text("not [ toml", encoding="utf-8")
     before = {path: path.stat().st_mtime_ns for path in known.root.rglob("*")}
-    assert tab(known, "run", "clo") == ["close_month"]
+    assert asked(known, "run", "clo").out.split() == ["plain,close_month"]
     assert tab(known, "--env", "") == ["production", "staging"]
     assert {path: path.stat().st_mtime_ns for path in known.root.rglob("*")} == before
 
@@ -159,7 +179,7 @@ def test_a_tab_imports_neither_jobs_nor_what_jobs_need(known: CommandLine) -> No
 @pytest.mark.parametrize(("shell", "lines"), [("zsh", 3), ("powershell", 3), ("fish", 1)])
 def test_other_shells_get_descriptions(known: CommandLine, shell: str, lines: int) -> None:
     """zsh, PowerShell and fish show what a job does beside its name, each in the form it reads."""
-    text = answered(known, "run", "close", asked_by=shell).stdout
+    text = answered(known, "run", "close", asked_by=shell).out
     assert len(text.splitlines()) == lines
     assert "close_month" in text
     assert "Close the books of the month." in text
@@ -180,7 +200,7 @@ def test_an_unknown_shell(anywhere: CommandLine) -> None:
     ended = anywhere("completion", "tcsh")
     assert ended.code == 4
     assert all(shell in ended.err for shell in SHELLS)
-    assert answered(anywhere, "ru", asked_by="tcsh").returncode == 1
+    assert asked(anywhere, "ru", asked_by="tcsh").code == 1
 
 
 def test_in_a_real_bash(known: CommandLine, tmp_path: Path) -> None:

@@ -20,11 +20,11 @@ def findings(ended: Ended, check: str, status: str) -> list[str]:
 
 
 def everything(root: Path) -> dict[str, tuple[int, int]]:
-    """Path → time and size of whatever lies below *root*."""
+    """Path → time and size of whatever lies below *root*, but for what Python keeps of its own."""
     return {
         str(path): (path.stat().st_mtime_ns, path.stat().st_size)
         for path in root.rglob("*")
-        if path.is_file() and "-shm" not in path.name
+        if path.is_file() and "-shm" not in path.name and "__pycache__" not in path.parts
     }
 
 

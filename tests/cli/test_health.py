@@ -139,6 +139,24 @@ def test_a_late_job_is_unhealthy(deployment: Deployment) -> None:
     assert health(deployment) == {}
 
 
+@pytest.mark.parametrize(("jobs", "more"), [(11, "1 more job is late"), (12, "2 more jobs are late")])
+def test_of_many_late_jobs_some_are_named(
+    sound_shop: CommandLine, monkeypatch: pytest.MonkeyPatch, jobs: int, more: str
+) -> None:
+    """Ten; the others are counted."""
+    names = [f"job_{number:02}" for number in range(jobs)]
+    text = "".join(f'@submit_job(schedule="0 0 3 * * *")\ndef {name}(ctx): ...\n' for name in names)
+    sound_shop.file("extensions/web/jobs/many.py", f"from jobkit import submit_job\n{text}")
+    deployment = Deployment.of(sound_shop, monkeypatch)
+    deployment.register(*names, ago=10 * DAY)
+    for name in names:
+        deployment.tick(name, TODAY - DAY, RunStatus.FAILED)
+    deployment.replica()
+    messages = [finding.message for finding in health(deployment, code=1)["job.late"]]
+    assert len(messages) == 11
+    assert messages[-1] == more
+
+
 def test_list_and_show_mark_it(deployment: Deployment) -> None:
     """And no other job."""
     deployment.register(JOB, "ingest_content", ago=10 * DAY)
@@ -206,12 +224,12 @@ def test_replicas_that_differ_are_told(served: Deployment) -> None:
     findings = health(served).pop("config.differs")
     assert {each.level for each in findings} == {"warning"}
     assert [each.message for each in findings] == [
-        f"{JOB} is not the same everywhere: host-b (pid 4242) differ from host-c (pid 4242)",
+        f"{JOB} is not the same everywhere: host-b (pid 4242) differs from host-c (pid 4242)",
         "close_month is not the same everywhere: not on host-c (pid 4242)",
     ]
     listed = {job.name: job.differs for job in checked(served.cli("list", "--json")).data}
     assert [name for name, differs in listed.items() if differs] == [JOB, "close_month"]
-    assert f"config.differs {JOB}: host-b (pid 4242) differ from host-c" in told(served.cli("list"))
+    assert f"config.differs {JOB}: host-b (pid 4242) differs from host-c" in told(served.cli("list"))
     assert "differs not on host-c (pid 4242)" in told(served.cli("show", "close_month"))
     assert health(served, "--strict", code=1)
 

@@ -141,3 +141,36 @@ def test_a_coroutine_that_is_returned_is_told_once(cli: CommandLine, executor: s
     [run] = checked(ended).data
     assert "returned a coroutine" in run.message
     assert "never awaited" not in ended.err
+
+
+FORKS = {
+    "returns": ("def", "return", 0),
+    "returns from a coroutine": ("async def", "return", 0),
+    "goes on in the event loop": ("async def", "await asyncio.sleep(60)", 1),
+    "exits": ("async def", "raise SystemExit(5)", 5),
+    "fails": ("def", "raise ValueError('in the child')", 1),
+}
+
+
+@pytest.mark.parametrize("kind", FORKS)
+def test_a_process_that_a_job_forks_does_not_come_back(cli: CommandLine, kind: str) -> None:
+    """It ends where it would go on as another one of us; the job sees how, and the answer is given once."""
+    definition, end, code = FORKS[kind]
+    cli.file(
+        "extensions/a/jobs/job.py",
+        f"""\
+import asyncio, os
+from jobkit import JobResult, submit_job
+
+@submit_job
+{definition} job(ctx):
+    child = os.fork()
+    if child == 0:
+        {end}
+    return JobResult.success(f"code {{os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])}}")
+""",
+    )
+    ended = cli("run", "job", "--json")
+    assert ended.code == 0, ended.err
+    [answer] = checked(ended).data
+    assert answer.message == f"code {code}"

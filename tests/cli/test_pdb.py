@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import sys
+import time
 from contextlib import closing
 
 import pytest
@@ -123,6 +124,7 @@ def test_ctrl_c_at_the_prompt_cancels_nothing(jobs: CommandLine) -> None:
     with terminal(jobs, "run", "--pdb", "in_thread") as screen:
         debugger = Debugger(screen)
         debugger.opened()
+        time.sleep(0.3)  # Python shows its prompt a moment before a signal can end the reading
         shown = len(screen.raw)
         screen.type("\x03")
         screen.wait_for(rf"(?s)\A.{{{shown}}}.*KeyboardInterrupt.*\(Pdb\) \Z")

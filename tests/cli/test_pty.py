@@ -196,6 +196,19 @@ def test_a_protected_environment_asks(jobs: CommandLine, answer: str, code: int)
         assert screen.end() == code
 
 
+@pytest.mark.parametrize(("answer", "code"), [("y\n", 0), ("n\n", 7)])
+def test_a_protected_environment_asks_before_all_jobs_are_paused(
+    jobs: CommandLine, answer: str, code: int
+) -> None:
+    """Yes pauses them, anything else is no."""
+    jobs.file("jobkit.toml", "[project]\nprotected = true\n")
+    with terminal(jobs, "pause") as screen:
+        screen.wait_for(r"Pause all jobs\? \[y/N\]")
+        screen.type(answer)
+        assert screen.end() == code
+    assert ("all jobs are paused until somebody resumes" in screen.plain) == (code == 0)
+
+
 def test_json_on_a_terminal_is_still_one_object(jobs: CommandLine) -> None:
     """Progress does not move while the answer is an object."""
     with terminal(jobs, "run", "counting", "--json") as screen:

@@ -92,6 +92,10 @@ def test_a_run_is_done_once_more(cli: CommandLine) -> None:
     assert run.covers is not None
     assert run.message.startswith("7 old ada False 2026-11-22 03:00:00+00:00")
     assert cli("retry", "1").code == 0, "the ledger takes it for no tick: it can be done again"
+    lines = cli("history").out.splitlines()
+    end = next(line for line in lines if line.startswith("RUN")).index("LAG") + len("LAG")
+    [row] = [line for line in lines if line.startswith("#2")]
+    assert row[:end].endswith(" -"), "it is late for nothing"
 
 
 def test_parameters_are_replaced_key_by_key(cli: CommandLine) -> None:

@@ -38,10 +38,13 @@ def pytest_in(cli: CommandLine, folder: Path) -> subprocess.CompletedProcess[str
     )
 
 
+def everything(root: Path) -> list[Path]:
+    """Files and folders below *root*, but for what Python keeps of its own."""
+    return sorted(path for path in root.rglob("*") if "__pycache__" not in path.parts)
+
+
 def contents(root: Path) -> dict[str, bytes]:
-    return {
-        str(path.relative_to(root)): path.read_bytes() for path in sorted(root.rglob("*")) if path.is_file()
-    }
+    return {str(path.relative_to(root)): path.read_bytes() for path in everything(root) if path.is_file()}
 
 
 def test_from_an_empty_folder_to_a_tested_job(anywhere: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -114,7 +117,7 @@ def test_nothing_is_overwritten(anywhere: CommandLine) -> None:
 def test_dry_run_writes_nothing(anywhere: CommandLine) -> None:
     """``--dry-run`` lists what would come, and what is there."""
     anywhere.file(".gitignore", ".jobkit/\n")
-    before = sorted(anywhere.root.rglob("*"))
+    before = everything(anywhere.root)
     answer = checked(anywhere("init", "--dry-run", "--json")).data
     assert answer.dry_run
     assert [file.state for file in answer.files] == [
@@ -125,12 +128,12 @@ def test_dry_run_writes_nothing(anywhere: CommandLine) -> None:
         "kept",
         "planned",
     ]
-    assert sorted(anywhere.root.rglob("*")) == before
+    assert everything(anywhere.root) == before
     assert anywhere("init").code == 0
-    before = sorted(anywhere.root.rglob("*"))
+    before = everything(anywhere.root)
     planned = checked(anywhere("new", "job", "extensions/web/jobs/x.py", "--dry-run", "--json")).data
     assert [file.state for file in planned.files] == ["planned", "planned"]
-    assert sorted(anywhere.root.rglob("*")) == before
+    assert everything(anywhere.root) == before
 
 
 @pytest.mark.parametrize(

@@ -49,6 +49,12 @@ def tool(folder: Path, *words: str) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+@pytest.fixture(scope="session")
+def types(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """An option of mypy: what it has found out about jobkit and the library is kept for the next test."""
+    return f"--cache-dir={tmp_path_factory.mktemp('types')}"
+
+
 # -- files of a project -------------------------------------------------------------------------------
 
 
@@ -62,7 +68,7 @@ def tool(folder: Path, *words: str) -> None:
         ("sink", "extensions/web/hooks.py", "web", "web.hooks"),
     ],
 )
-def test_it_works_at_once(cli: CommandLine, kind: str, path: str, name: str, plugin: str) -> None:
+def test_it_works_at_once(cli: CommandLine, kind: str, path: str, name: str, plugin: str, types: str) -> None:
     """The project is sound with it, its test passes, and so do style and types."""
     cli.file(
         "extensions/web/jobs/clean.py",
@@ -79,7 +85,7 @@ def test_it_works_at_once(cli: CommandLine, kind: str, path: str, name: str, plu
     assert tested.returncode == 0, tested.stdout
     tool(cli.root, "ruff", "check", "--isolated", "--select", "E,F,W,I,B,UP", "--line-length", "110")
     tool(cli.root, "ruff", "format", "--isolated", "--check", "--line-length", "110")
-    tool(cli.root, "mypy", "--strict", "--config-file=", f"--cache-dir={cli.root / '.cache'}", file)
+    tool(cli.root, "mypy", "--strict", "--config-file=", types, file)
 
 
 @pytest.mark.parametrize(("path", "name"), [("hooks/stock.py", "stock"), ("extensions/web/hooks.py", "web")])
@@ -235,7 +241,7 @@ def test_a_plugin_needs_no_project(anywhere: CommandLine) -> None:
     ],
 )
 def test_whatever_it_is_called(
-    anywhere: CommandLine, folder: str, package: str, name: str, title: str
+    anywhere: CommandLine, folder: str, package: str, name: str, title: str, types: str
 ) -> None:
     """Names follow the folder's, everywhere; style and types are right for short ones and long ones."""
     assert anywhere("new", "plugin", folder).code == 0
@@ -247,7 +253,7 @@ def test_whatever_it_is_called(
     assert b"hello" not in everything.lower()
     tool(root, "ruff", "check")
     tool(root, "ruff", "format", "--check")
-    tool(root, "mypy", f"--cache-dir={anywhere.root / '.cache'}")
+    tool(root, "mypy", types)
 
 
 @pytest.mark.parametrize(

@@ -219,7 +219,7 @@ def test_the_second_signal_ends_the_grace(cli: CommandLine) -> None:
 
 
 def test_the_third_signal_ends_a_loop_that_stands_still(cli: CommandLine) -> None:
-    """What ran is recorded by another thread."""
+    """What ran is recorded by another thread, and the exit code says so."""
     cli.file("extensions/a/jobs/blocking.py", STUBBORN)
     with started(cli) as service:
         wait_for_file(cli.root / "began")
@@ -227,7 +227,7 @@ def test_the_third_signal_ends_a_loop_that_stands_still(cli: CommandLine) -> Non
             service.signal(signal.SIGTERM)
             time.sleep(0.2)
         ended = service.end(signal.SIGTERM)
-    assert ended.code == 2
+    assert ended.code == 0, ended.err
     [run] = [run for run in runs(cli) if run["status"] != "skipped"]
     assert (run["status"], run["reason"]) == ("cancelled", "shutdown")
 
@@ -330,9 +330,21 @@ def test_broken_job_files_are_said_and_do_not_stop_it(cli: CommandLine) -> None:
         ended = service.end(signal.SIGTERM)
     assert ended.code == 0
     assert ended.err.count("error[JK102]") == 1
+    assert "everything else is served; SIGHUP takes up what is mended" in ended.err
+    with started(cli, "--reload") as service:
+        service.wait_for("everything else is served; what is mended is taken up")
+        assert service.end(signal.SIGTERM).code == 0
     refused = cli.process("start", "--strict")
     assert refused.code == 2
     assert "JK807" in refused.err
+
+
+def test_probes_that_nobody_serves_are_said(cli: CommandLine) -> None:
+    """Who configured them must not wait for an answer."""
+    cli.file("jobkit.toml", '[project]\nname = "shop"\n[scheduler]\nprobes = "127.0.0.1:9464"\n')
+    with started(cli) as service:
+        ended = service.end(signal.SIGTERM)
+    assert "note: probes are not served yet (jobkit.toml:4); `jobkit health` answers instead" in ended.err
 
 
 def test_a_store_that_cannot_be_used_is_exit_code_6(cli: CommandLine) -> None:

@@ -94,7 +94,7 @@ def test_a_file_that_kills_only_here_is_believed_the_second_time(project: Projec
 def test_a_file_that_never_lets_go_is_named(project: ProjectFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     """A call into C that does not come back is out of reach of the limit; at the next start it has a name."""
     monkeypatch.setattr(suspects, "_STARTING", 1.0)
-    project.file("jobkit.toml", '[project]\nimport_timeout = "50ms"\n')
+    project.file("jobkit.toml", '[project]\nimport_timeout = "1s"\n')
     project.job("work")
     path = project.file(f"{JOBS}/hangs.py", "sum(iter(int, 1))\n")
     child = project.start()

@@ -25,6 +25,8 @@ class Place:
 
     root: Path
     started: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    #: How those ended that a test has waited for.
+    codes: list[int] = field(default_factory=list)
     #: Replaces ``python -m jobkit``, to start a scheduler that is broken on purpose.
     program: tuple[str, ...] = ("-m", "jobkit")
 

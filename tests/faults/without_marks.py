@@ -1,4 +1,4 @@
-"""``jobkit`` with a store that does not keep marks: what the accounts are worth is seen by its failing them."""
+"""``jobkit`` with a store that keeps no marks: what the accounts are worth is seen by its failing them."""
 
 from __future__ import annotations
 

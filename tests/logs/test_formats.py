@@ -6,7 +6,7 @@ import io
 import json
 import re
 from collections.abc import Callable
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
 from enum import Enum
 from pathlib import Path
@@ -144,10 +144,10 @@ def test_console(log: Log, capture: Callable[..., RunCapture]) -> None:
     clock = f"{NOON.astimezone():%H:%M:%S}"
     with capture(2, now=lambda: NOON) as run:
         run.logger.info("scanning", table="logs", note="a b", empty="")
-        run.logger.warning("done")
+        run.logger.warning("done", kept=["a b", "c"], text='["c"]')
     assert log.lines == [
         f'{clock} info     web/cleanup#1423.2 scanning                  table=logs  note="a b"  empty=""',
-        f"{clock} warning  web/cleanup#1423.2 done",
+        f'{clock} warning  web/cleanup#1423.2 done                      kept=["a b","c"]  text="[\\"c\\"]"',
     ]
 
 
@@ -222,11 +222,13 @@ class Lying(dict[str, Any]):
         (UUID(int=1), "00000000-0000-0000-0000-000000000001"),
         (timedelta(seconds=90), "0:01:30"),
         (date(2026, 1, 2), "2026-01-02"),
-        (NOON, "2026-11-22T12:00:00.250000+00:00"),
         (b"\xff\n", "b'\\xff\\n'"),
         (ValueError("no\nway"), "ValueError: no\\nway"),
         ({1: {2, }}, {"1": [2]}),
         ((1, "a"), [1, "a"]),
+        (NOON, "2026-11-22T12:00:00.250000Z"),
+        (NOON.astimezone(timezone(timedelta(hours=1))), "2026-11-22T13:00:00.250000+01:00"),
+        (NOON.date(), "2026-11-22"),
         (list(range(200)), [*range(100), "… 100 more"]),
         ("x" * 5000, "x" * 2023 + "… (2,977 more characters)"),
         (Hostile(), "<Hostile whose str() raised SystemExit>"),

@@ -636,13 +636,13 @@ def test_a_folder_of_hooks_that_lies_elsewhere_is_refused(project: PluginProject
 
 def test_a_file_has_a_time_limit(project: PluginProject) -> None:
     """JK709: one that never ends is ended; with a sound one everything is loaded."""
-    project.configure('[project]\nimport_timeout = "50ms"\n')
+    project.configure('[project]\nimport_timeout = "300ms"\n')
     project.file("hooks/endless.py", "while True:\n    pass\n")
     project.file("hooks/good.py")
     registry = project.load()
     assert states(registry) == {"endless": "broken", "good": "active"}
     assert only_warning(registry).code == "JK709"
-    assert "took longer than 50ms" in only_warning(registry).message
+    assert "took longer than 300ms" in only_warning(registry).message
     project.file("hooks/endless.py")
     assert project.load().warnings == []
 

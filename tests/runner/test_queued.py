@@ -351,6 +351,37 @@ async def test_a_run_whose_lease_was_taken_is_let_go(
     assert "finished" not in seen.names(), "its end is told by whoever goes on with it"
 
 
+async def test_the_end_of_a_run_is_told_by_whoever_came_to_it(
+    runner: MakeRunner, memory: MemoryStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Also if whoever was taken for dead is still there, and finds it ended."""
+    begun, go_on = anyio.Event(), anyio.Event()
+
+    async def job(ctx: JobContext) -> None:
+        begun.set()
+        if ctx.attempt == 1:
+            await go_on.wait()
+
+    queued = await queue(memory, "job", attempts=2)
+    first, second = Seen(), Seen()
+    async with (
+        runner(spec_of(job), observer=first) as here,
+        runner(spec_of(job), observer=second) as there,
+        anyio.create_task_group() as tasks,
+    ):
+        tasks.start_soon(here.execute_queued, queued)
+        await begun.wait()
+        lease = (await memory.open_leases())[0].lease
+        await memory.settle(lease, dead=True, retry_at=await memory.now())
+        record = await there.execute_queued(await memory.run(queued.id))
+        go_on.set()
+    assert record is not None
+    assert record.status is RunStatus.SUCCEEDED
+    assert "finish.fenced" in caplog.text
+    assert second.names().count("finished") == 1
+    assert "finished" not in first.names()
+
+
 async def test_stopping_cancels_what_was_taken_up(runner: MakeRunner, memory: MemoryStore) -> None:
     """And records it with the reason that the program gave, before the cancellation goes on."""
     begun = anyio.Event()

@@ -519,6 +519,8 @@ async def test_a_retry_waits_for_the_thread_of_the_attempt_before(
         tasks.start_soon(here.run, spec)
         with anyio.fail_after(10):
             await until(lambda: "attempt" in seen.names())
+            while (await store.run(1)).status is not RunStatus.QUEUED:  # noqa: ASYNC110 - nobody tells
+                await anyio.sleep(0.01)
         await anyio.sleep(0.05)
         [held] = await store.open_leases()
         assert (held.abandoned, (await store.run(1)).status) == (True, RunStatus.QUEUED)

@@ -422,6 +422,24 @@ async def test_what_was_broken_is_tried_again(folder: Folder) -> None:
     assert await folder.run("uses") == 5
 
 
+async def test_what_begins_to_count_has_not_changed(folder: Folder) -> None:
+    """One edit is one reload: files elsewhere are looked at only while something is broken."""
+    folder.write("unused.py", "")
+    good = folder.job("uses", body="1").read_text()
+    reloader = folder.load()
+    for text, broken in ((f"{good}boom(\n", True), (good, False), (f"{good}boom(\n", True)):
+        folder.write("extensions/web/jobs/uses.py", text)
+        assert await reloader.look()
+        assert bool((await reloader.reload()).errors) is broken
+        assert not await reloader.look()
+    folder.write("unused.py", "pass\n")
+    assert await reloader.look()
+    await reloader.reload()
+    assert not await reloader.look()
+    (folder.root / "unused.py").unlink()
+    assert await reloader.look()
+
+
 async def test_switching_the_scheduler_off_needs_no_restart(folder: Folder) -> None:
     """It is what operators do in a hurry."""
     folder.job("nightly")

@@ -21,7 +21,7 @@ from jobkit.plugins.values import RunRequest
 from jobkit.scheduler import accounting
 from jobkit.scheduler.policies import Pause
 from jobkit.statuses import RunStatus, Trigger
-from jobkit.stores.base import NewRun
+from jobkit.stores.base import LeaseRequest, NewRun, Outcome
 from jobkit.testing import VirtualClock
 from tests.plugins.conftest import Plugins
 from tests.scheduler.ledger import utc
@@ -61,11 +61,17 @@ def plugins() -> Plugins:
 class Logger:
     """Remembers what is logged."""
 
-    def __init__(self) -> None:
-        self.lines: list[dict[str, Any]] = []
+    def __init__(self, lines: list[dict[str, Any]] | None = None, **bound: Any) -> None:
+        self.lines: list[dict[str, Any]] = [] if lines is None else lines
+        self._bound = bound
+
+    def bind(self, **fields: Any) -> Logger:
+        return Logger(self.lines, **self._bound, **fields)
 
     def __getattr__(self, level: str) -> Callable[..., None]:
-        return lambda event, **fields: self.lines.append({"event": event, "level": level, **fields})
+        return lambda event, **fields: self.lines.append(
+            {"event": event, "level": level, **self._bound, **fields}
+        )
 
 
 @pytest.fixture
@@ -208,6 +214,23 @@ def test_all_are_made_up_one_at_a_time(world: MakeWorld, replicas: int, overlap:
     world(LATER).run(main)
 
 
+@pytest.mark.parametrize("replicas", [1, 2])
+def test_the_end_of_a_backlog_is_no_overlap(world: MakeWorld, replicas: int) -> None:
+    """What fell due while it was worked off joins it, however little too late it is."""
+    spec = job(text="* * * * * *", misfire="all", misfire_grace=timedelta(hours=1))
+
+    async def main(here: World) -> None:
+        for _ in range(replicas):
+            await here.replica(spec, mark=LATER - 10 * SECOND, seconds=0.75)
+        await here.pass_(60.25)
+        runs = await here.runs()
+        assert await here.spans() == []
+        assert [run.scheduled_at for run in runs] == due(spec, LATER - 10 * SECOND, here.clock.now())
+        assert runs[-1].trigger is Trigger.SCHEDULE
+
+    world(LATER).run(main)
+
+
 def test_a_backlog_goes_on_as_soon_as_a_run_ends_here(world: MakeWorld) -> None:
     """Without waiting for the next look; a run that ends elsewhere is noticed within five seconds."""
     spec = job(text="0 * * * * *", misfire="all", misfire_grace=timedelta(hours=1))
@@ -273,14 +296,41 @@ def test_what_gives_way_is_told(world: MakeWorld, log: Logger) -> None:
     assert heard == [START + SECOND] * 2
     assert log.lines == [
         {
-            "event": "run.superseded",
+            "event": "run.skipped",
             "level": "info",
             "run": 2,
             "job": "job",
-            "status": "skipped",
+            "reason": "superseded",
             "cause": "run 3",
         }
     ]
+
+
+def test_a_run_that_waits_for_its_next_attempt_gives_way_in_one_line(world: MakeWorld, log: Logger) -> None:
+    """It has ended, and the one line that each run has says with what, and for which run."""
+
+    async def main(here: World) -> None:
+        replica = await here.replica(job(retries=Retry(2)), seconds=None)
+        await here.pass_(1.2)
+        [first] = await here.runs()
+        lease = await here.store.start_attempt(first.id, LeaseRequest(replica.post.identity, "node-0"))
+        assert lease is not None
+        now = replica.post.clock.now()
+        failed = Outcome(status=RunStatus.FAILED, finished_at=now, duration_ms=3, message="no route")
+        assert await here.store.retry_later(lease, failed, now + 60 * SECOND)
+        await here.pass_(1)
+        assert [run.status.value for run in await here.runs()] == ["failed", "queued"]
+
+    world().run(main)
+    [line] = log.lines
+    assert (line["event"], line["level"], line["run"], line["extension"]) == (
+        "run.finished",
+        "error",
+        1,
+        "tests",
+    )
+    assert (line["status"], line["reason"], line["cause"]) == ("failed", "superseded", "run 2")
+    assert (line["attempt"], line["attempts"], line["message"]) == (1, 3, "no route")
 
 
 def test_ticks_in_a_pause_have_no_run(world: MakeWorld) -> None:

@@ -107,6 +107,15 @@ def test_while_a_backlog_is_worked_all_waits_for_it() -> None:
     assert step_of(job(), "10:04:00", "10:05:00", catching_up=True).run is not None
 
 
+def test_what_has_joined_a_backlog_is_part_of_it() -> None:
+    """However little too late it is: what falls due while it is worked joins, too."""
+    every = job(misfire="all", grace=DAY)
+    for joins in (False, True):
+        step = step_of(every, "10:04:00", "10:05:00", joins=joins)
+        assert step.run is not None
+        assert step.run.missed is joins
+
+
 def test_none_makes_up_for_nothing() -> None:
     """All that was missed is one span; what was not runs."""
     step = step_of(job("* * * * * *", misfire="none"), "10:00:00", "10:00:10")

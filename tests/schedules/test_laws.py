@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from jobkit import CronSchedule, ScheduleError
 from tests.schedules import oracle
-from tests.schedules.texts import around_a_change, examples, expressions, near_a_change
+from tests.schedules.texts import around_a_change, expressions, near_a_change
+from tests.sweep import examples
 
 WINDOW = timedelta(hours=40)
 
@@ -35,7 +36,7 @@ def accepted(text: str, zone: str = "UTC") -> CronSchedule:
 
 
 @given(where=near_a_change(), text=around_a_change)
-@examples(600)
+@examples(200)
 @example(where=("Europe/Berlin", datetime(2025, 3, 29, 20, tzinfo=UTC)), text="0 30 2 * * *")
 @example(where=("Australia/Lord_Howe", datetime(2025, 10, 4, 2, tzinfo=UTC)), text="0 15 2 * * *")
 @example(where=("Pacific/Apia", datetime(2011, 12, 29, 20, tzinfo=UTC)), text="0 30 2 * * *")
@@ -49,7 +50,7 @@ def test_around_a_clock_change_every_minute_agrees(where: tuple[str, datetime], 
 
 
 @given(text=expressions, where=near_a_change())
-@examples(150)
+@examples(50)
 def test_a_fire_is_strictly_later_and_matches(text: str, where: tuple[str, datetime]) -> None:
     """The next fire is later than the question, and at most a made-up one is off its reading."""
     zone, start = where
@@ -67,7 +68,7 @@ def test_a_fire_is_strictly_later_and_matches(text: str, where: tuple[str, datet
 
 
 @given(text=expressions, where=near_a_change(), later=st.integers(0, 400_000))
-@examples(150)
+@examples(50)
 def test_a_later_question_has_no_earlier_answer(text: str, where: tuple[str, datetime], later: int) -> None:
     """`next_after` is monotone: asking later never answers with an earlier fire."""
     zone, start = where
@@ -81,7 +82,7 @@ def test_a_later_question_has_no_earlier_answer(text: str, where: tuple[str, dat
 
 
 @given(text=around_a_change, where=near_a_change(), stop=st.integers(0, int(WINDOW.total_seconds())))
-@examples(150)
+@examples(50)
 def test_a_restart_anywhere_changes_nothing(text: str, where: tuple[str, datetime], stop: int) -> None:
     """The fires up to a moment and those from it on are together the fires of one long walk."""
     zone, start = where
@@ -91,7 +92,7 @@ def test_a_restart_anywhere_changes_nothing(text: str, where: tuple[str, datetim
 
 
 @given(text=expressions, where=near_a_change(), micro=st.integers(1, 999_999))
-@examples(150)
+@examples(50)
 def test_fractions_of_a_second_are_before_the_next_second(
     text: str, where: tuple[str, datetime], micro: int
 ) -> None:
@@ -105,7 +106,7 @@ def test_fractions_of_a_second_are_before_the_next_second(
 
 
 @given(text=around_a_change, where=near_a_change(), seconds=st.integers(0, 200_000))
-@examples(150)
+@examples(50)
 @example(text="0 0 2,3 * * *", where=("Europe/Berlin", datetime(2025, 3, 29, 20, tzinfo=UTC)), seconds=36_000)
 @example(text="0 30 2 * * *", where=("Europe/Berlin", datetime(2025, 10, 25, 20, tzinfo=UTC)), seconds=18_600)
 @example(
@@ -120,7 +121,7 @@ def test_counting_agrees_with_walking(text: str, where: tuple[str, datetime], se
 
 
 @given(text=expressions, where=near_a_change(), years=st.integers(0, 3))
-@examples(150)
+@examples(50)
 @example(
     text="*/20 * */3 */2 * */2", where=("Asia/Tehran", datetime(2022, 9, 22, 15, 43, tzinfo=UTC)), years=3
 )
@@ -137,7 +138,7 @@ def test_counts_add_up(text: str, where: tuple[str, datetime], years: int) -> No
 
 
 @given(text=expressions, where=near_a_change())
-@examples(150)
+@examples(50)
 def test_the_previous_fire_is_the_one_before(text: str, where: tuple[str, datetime]) -> None:
     """`previous_epoch` walks back over the same fires that `next_epoch` walks forward over."""
     zone, start = where

@@ -11,7 +11,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from jobkit import CronSchedule, ScheduleError
-from tests.schedules.texts import WEEKDAYS, around_a_change, changes, examples, expressions, near_a_change
+from tests.schedules.texts import WEEKDAYS, around_a_change, changes, expressions, near_a_change
+from tests.sweep import examples
 
 INSTANTS = st.datetimes(datetime(1975, 1, 1), datetime(2090, 1, 1)).map(lambda d: d.replace(microsecond=0))
 NO_SHIFT = timedelta(0)
@@ -78,7 +79,7 @@ def changes_near(zone: str, start: datetime) -> list[tuple[datetime, timedelta]]
 
 
 @given(text=expressions, start=INSTANTS)
-@examples(200)
+@examples(60)
 def test_cronsim_agrees_in_utc(text: str, start: datetime) -> None:
     """cronsim finds the same five fires in UTC."""
     start = start.replace(tzinfo=UTC)
@@ -88,7 +89,7 @@ def test_cronsim_agrees_in_utc(text: str, start: datetime) -> None:
 
 
 @given(text=expressions, start=INSTANTS)
-@examples(200)
+@examples(60)
 def test_croniter_agrees_on_readings(text: str, start: datetime) -> None:
     """croniter, asked about a clock without a zone and with the crontab's day rule, agrees."""
     schedule = accepted(text)
@@ -100,7 +101,7 @@ def test_croniter_agrees_on_readings(text: str, start: datetime) -> None:
 
 
 @given(text=around_a_change, where=near_a_change())
-@examples(200)
+@examples(60)
 def test_cronsim_agrees_on_interval_jobs(text: str, where: tuple[str, datetime]) -> None:
     """With six fields cronsim reads the clock at every real instant: our rule for interval jobs."""
     zone, start = where
@@ -116,7 +117,7 @@ def test_cronsim_agrees_on_interval_jobs(text: str, where: tuple[str, datetime])
 
 
 @given(text=around_a_change, where=near_a_change())
-@examples(200)
+@examples(60)
 def test_cronsim_agrees_on_fixed_time_jobs(text: str, where: tuple[str, datetime]) -> None:
     """With five fields cronsim follows the crontab's rule: ours for fixed-time jobs."""
     zone, start = where

@@ -208,10 +208,11 @@ def damaged(count: int) -> Iterator[str]:
         yield text
 
 
-def test_ten_thousand_damaged_expressions_are_right_or_refused() -> None:
+@pytest.mark.parametrize("count", [1_000, pytest.param(10_000, marks=pytest.mark.slow)])
+def test_damaged_expressions_are_right_or_refused(count: int) -> None:
     """Each is accepted with the meaning that a second reading finds, or refused as it refuses it."""
     accepted = 0
-    for text in damaged(10_000):
+    for text in damaged(count):
         try:
             schedule = CronSchedule(text)
         except ScheduleError as error:
@@ -224,7 +225,7 @@ def test_ten_thousand_damaged_expressions_are_right_or_refused() -> None:
         if not re.search(r"(?i)\bH", text):
             start = datetime(2027, 2, 27, 23, 59, tzinfo=UTC)
             assert schedule.upcoming(start, 2) == oracle.next_in_utc(text, start, 2), text
-    assert 500 < accepted < 9_500
+    assert count // 20 < accepted < count - count // 20
 
 
 @pytest.mark.parametrize(

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from zoneinfo import ZoneInfo
 
-from hypothesis import settings
 from hypothesis import strategies as st
 
 RANGES = [(0, 59, 59), (0, 59, 59), (0, 23, 23), (1, 31, 31), (1, 12, 12), (0, 7, 7)]
@@ -70,11 +68,6 @@ def changes(zone: str, year: int) -> tuple[datetime, ...]:
             found.append(high)
         before = after
     return tuple(found)
-
-
-def examples(count: int) -> settings:
-    """How many examples a law is tried on; JOBKIT_TEST_SWEEP=50 makes it fifty times as many."""
-    return settings(max_examples=count * int(os.environ.get("JOBKIT_TEST_SWEEP", "1")))
 
 
 @st.composite

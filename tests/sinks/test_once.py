@@ -49,7 +49,9 @@ async def test_a_server_that_is_down_is_left_alone(store: Store, delivery: Deliv
     assert server.asked == [1]
     assert (report.delivered, report.waiting) == (0, {"server": 4})
     [words] = report.words()
-    assert words.startswith("sink server: 4 finished runs to be delivered by a scheduler (jobkit start) or the next `jobkit run`")
+    assert words.startswith(
+        "sink server: 4 finished runs to be delivered by a scheduler (jobkit start) or the next `jobkit run`"
+    )
     assert words.endswith(" (ConnectionRefusedError: the server is down)")
     [state] = await store.sinks()
     assert state.failures == 1

@@ -106,7 +106,9 @@ def anyio_backend() -> str:
 async def test_killed_between_record_and_delivery(tmp_path: Path, port: int) -> None:
     """The server is down, two processes are killed; once both return every run arrives, in order per job."""
     said = recorded_and_killed(tmp_path, port, 6)
-    assert said.startswith("sink wire: 6 finished runs to be delivered by a scheduler (jobkit start) or the next `jobkit run`")
+    assert said.startswith(
+        "sink wire: 6 finished runs to be delivered by a scheduler (jobkit start) or the next `jobkit run`"
+    )
     assert "ConnectionRefusedError" in said
     recorded_and_killed(tmp_path, port, 4)
     assert await waiting(tmp_path) == list(range(1, 11))

@@ -7,7 +7,6 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, invariant, multiple, rule
 
@@ -20,6 +19,7 @@ from jobkit.stores.ledger import Claim, JobKey, JobRegistration, Span, SpanQuery
 from jobkit.stores.ledger_store import Overlap
 from jobkit.stores.replicas import Event, EventQuery, Replica
 from tests.stores.test_agreement import ENDS, JOBS, OWNERS, START, Agreement
+from tests.sweep import examples
 
 SECOND = timedelta(seconds=1)
 KEYS = st.builds(JobKey, JOBS, st.sampled_from(["", "node"]))
@@ -257,5 +257,5 @@ class LedgerAgreement(Agreement):
         self.both(lambda store: store.events(EventQuery(limit=1000)))
 
 
-LedgerAgreement.TestCase.settings = settings(max_examples=25, stateful_step_count=40)
+LedgerAgreement.TestCase.settings = examples(8, steps=40)
 TestLedgerAgreement = LedgerAgreement.TestCase

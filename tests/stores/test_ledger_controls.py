@@ -239,12 +239,14 @@ claims._busy = lambda connection, step, run: False
     "a mark is moved in a transaction of its own": (
         """
 from functools import partial
+import anyio
 move = claims._move
 claims._move = lambda connection, step, state, span: (step.mark, *state[1:3])
 
 class Apart(SqliteStore):
     async def claim(self, claims_):
         answers = await super().claim(claims_)
+        await anyio.sleep(0.01)
         for claim, answer in zip(claims_, answers):
             if answer.state.mark == claim.mark:
                 work = partial(move, step=claims.step_of(claim), state=(0, "", 0), span=None)
@@ -308,14 +310,18 @@ upkeep.prune_ledger = wrong
 
 
 @pytest.mark.parametrize("rule", _MEMORY_CONTROLS)
-def test_a_wrong_store_in_memory_is_found(failing_in_memory: Callable[[str], set[str]], rule: str) -> None:
+def test_a_wrong_store_in_memory_is_found(
+    failing_in_memory: Callable[[str, set[str]], set[str]], rule: str
+) -> None:
     """Exactly the cases that are about the broken rule fail."""
     wrong, expected = _MEMORY_CONTROLS[rule]
-    assert failing_in_memory(wrong) == expected
+    assert failing_in_memory(wrong, expected) == expected
 
 
 @pytest.mark.parametrize("rule", _SQLITE_CONTROLS)
-def test_a_wrong_store_in_a_file_is_found(failing_in_a_file: Callable[[str], set[str]], rule: str) -> None:
+def test_a_wrong_store_in_a_file_is_found(
+    failing_in_a_file: Callable[[str, set[str]], set[str]], rule: str
+) -> None:
     """The same with a statement or a comparison that is missing."""
     wrong, expected = _SQLITE_CONTROLS[rule]
-    assert failing_in_a_file(wrong) == expected
+    assert failing_in_a_file(wrong, expected) == expected

@@ -180,19 +180,23 @@ runs._START = runs._START.replace(condition, "TRUE")
 
 
 @pytest.mark.parametrize("rule", _MEMORY_CONTROLS)
-def test_a_wrong_store_in_memory_is_found(failing_in_memory: Callable[[str], set[str]], rule: str) -> None:
+def test_a_wrong_store_in_memory_is_found(
+    failing_in_memory: Callable[[str, set[str]], set[str]], rule: str
+) -> None:
     """Exactly the cases that are about the broken rule fail."""
     wrong, expected = _MEMORY_CONTROLS[rule]
-    assert failing_in_memory(wrong) == expected
+    assert failing_in_memory(wrong, expected) == expected
 
 
 @pytest.mark.parametrize("rule", _SQLITE_CONTROLS)
-def test_a_wrong_store_in_a_file_is_found(failing_in_a_file: Callable[[str], set[str]], rule: str) -> None:
+def test_a_wrong_store_in_a_file_is_found(
+    failing_in_a_file: Callable[[str, set[str]], set[str]], rule: str
+) -> None:
     """The same with SQL that lacks a condition."""
     wrong, expected = _SQLITE_CONTROLS[rule]
-    assert failing_in_a_file(wrong) == expected
+    assert failing_in_a_file(wrong, expected) == expected
 
 
-def test_a_right_store_passes(failing_in_memory: Callable[[str], set[str]]) -> None:
+def test_a_right_store_passes(failing_in_memory: Callable[[str, set[str]], set[str]]) -> None:
     """The control of the controls: with nothing broken, nothing fails."""
-    assert failing_in_memory("    pass") == set()
+    assert failing_in_memory("    pass", set()) == set()

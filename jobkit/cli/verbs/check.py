@@ -19,8 +19,9 @@ from jobkit.cli.render.terminal import Terminal
 from jobkit.cli.render.text import count, wrap
 from jobkit.cli.session import Session
 from jobkit.cli.version import version
-from jobkit.exceptions import JobkitError
+from jobkit.exceptions import ConfigError, JobkitError
 from jobkit.project import Project
+from jobkit.scheduler.engines import chosen_engine
 from jobkit.sinks.jsonl import unwritable
 
 
@@ -57,11 +58,14 @@ def command(session: Session) -> int:
     began = clock.monotonic()
     with loaded(session, lenient=True, remember=False) as project:
         ask_everything(project)
+        unusable = _engine(project)
         took = clock.monotonic() - began
         now = clock.now()
         doubts = [*warnings(project), *observers(project, now), *unwritable(project.sinks)]
         notes = notes_on(project, now)
-        report = Report(project, problems(project), doubts, notes, session.options.strict, now, took)
+        report = Report(
+            project, [*unusable, *problems(project)], doubts, notes, session.options.strict, now, took
+        )
         for error in (*report.errors, *(report.warnings if report.strict else ())):
             output.add_error(error)
         output.answer(
@@ -73,7 +77,18 @@ def command(session: Session) -> int:
             }
         )
         output.lines(screen(report, output.terminal))
+        if unusable:
+            return ExitCode.UNUSABLE
         return ExitCode.OK if report.passed else ExitCode.STOPPED
+
+
+def _engine(project: Project) -> list[ConfigError]:
+    """What is wrong with the engine that the configuration names; plugins bring engines, so it is late."""
+    try:
+        chosen_engine(project)
+    except ConfigError as error:
+        return [error]
+    return []
 
 
 def screen(report: Report, terminal: Terminal) -> list[str]:

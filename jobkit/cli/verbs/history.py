@@ -181,7 +181,8 @@ def screen(page: Page, terminal: Terminal) -> list[str]:
 def _row(run: RunRecord, now: datetime, zone: ZoneInfo) -> Row:
     at = run.started_at or run.queued_at or run.scheduled_at
     lag = "-"
-    if run.scheduled_at is not None and run.started_at is not None:
+    # A retry has the scheduled time of the run that it repeats, and is not late for it.
+    if run.scheduled_at is not None and run.started_at is not None and run.trigger is not Trigger.RETRY:
         lag = short_duration(max((run.started_at - run.scheduled_at).total_seconds(), 0) * 1000)
     return [
         Cell(f"#{run.number}" if run.number is not None else "-", None if run.number else "dim"),

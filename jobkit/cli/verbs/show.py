@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
@@ -13,7 +14,7 @@ from jobkit.cli.command import verb
 from jobkit.cli.completing import completing
 from jobkit.cli.exit_codes import ExitCode
 from jobkit.cli.job_view import JobView, origin_text
-from jobkit.cli.pauses import pause_text, pauses_of
+from jobkit.cli.pauses import fires_beside, pause_text, pauses_of
 from jobkit.cli.projects import loaded, mention_broken
 from jobkit.cli.reading import History, read_or_report
 from jobkit.cli.render.errors import error_block
@@ -145,10 +146,13 @@ def _next(view: JobView) -> list[str]:
     if times is None:
         return ["-"]
     zone = ZoneInfo(view.timezone)
-    fires = times.upcoming(view.now, _UPCOMING)
-    shown = [f"{full_moment(fire, zone)}  in {distance(fire - view.now)}" for fire in fires]
+    fires = [*islice(fires_beside(times, view.pauses, view.now), _UPCOMING)]
+    would = fires or times.upcoming(view.now, _UPCOMING)
+    shown = [f"{full_moment(fire, zone)}  in {distance(fire - view.now)}" for fire in would]
     if view.scheduled and view.config.scheduler.enabled:
-        return shown or ["never again"]
+        if not shown:
+            return ["never again"]
+        return shown if fires else ["- (paused); would be", *shown]
     reason = "disabled" if not view.spec.enabled and view.spec.error is None else why(view)
     return [f"- ({reason}); would be", *shown]
 

@@ -74,8 +74,13 @@ def command(session: Session, reload: bool, wait_store: timedelta | None) -> int
         )
     with EarlyHangups() as hangups:
         config = configuration(session, store=False)
+        if config.scheduler.probes:
+            where = config.origin(("scheduler", "probes")).describe(config.root)
+            session.output.aside(
+                f"note: probes are not served yet ({where}); `jobkit health` answers instead"
+            )
         with _logging(session, config), loaded(session) as project:
-            _say_what_is_broken(session, project)
+            _say_what_is_broken(session, project, reloads=reload)
             served = _serve(project, session, reload=reload, patience=wait_store, hangups=hangups)
     if served.restart:
         restart(session.output, (project.root / name for name in served.restart))
@@ -89,14 +94,15 @@ def _serve(project: Project, session: Session, **how: Any) -> Served:
     return serve(project, session, **how)
 
 
-def _say_what_is_broken(session: Session, project: Project) -> None:
+def _say_what_is_broken(session: Session, project: Project, *, reloads: bool) -> None:
     """Once, and loud: what is broken does not keep the rest from being served."""
     if session.options.strict:
         return  # there is nothing: it would have been refused
     for error in problems(project):
         session.output.report(error)
     if project.errors:
-        session.output.aside("everything else is served; SIGHUP takes up what is mended")
+        how = "what is mended is taken up" if reloads else "SIGHUP takes up what is mended"
+        session.output.aside(f"everything else is served; {how}")
 
 
 @contextmanager

@@ -67,8 +67,9 @@ def _whose(run: Mapping[str, Any]) -> str:
 
 
 def _field(key: str, value: Any, colour: bool) -> str:
+    # A list or a table shows by itself where it ends.
     text = value if isinstance(value, str) else _encode(value).decode()
-    if not text or _needs_quotes(text) is not None:
+    if isinstance(value, str) and (not text or _needs_quotes(text) is not None):
         text = '"' + text.replace('"', '\\"') + '"'
     return f"{_DIM}{key}={_RESET}{text}" if colour else f"{key}={text}"
 

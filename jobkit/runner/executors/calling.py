@@ -5,10 +5,12 @@ from __future__ import annotations
 import inspect
 import traceback
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 import anyio
 
+from jobkit.runner.executors.forked import at_home
 from jobkit.runner.executors.thread import ThreadCall
 from jobkit.runner.outcome import is_cancellation
 from jobkit.signature import bind
@@ -34,7 +36,8 @@ def is_called_in_thread(spec: JobSpec) -> bool:
 
 async def call_on_loop(context: JobContext, services: tuple[Any, ...]) -> object:
     """What the job returns; a plain function given ``executor="async"`` holds the event loop meanwhile."""
-    return await _awaited(_call(context, services))
+    with at_home():
+        return await _awaited(_call(context, services))
 
 
 class ThreadedCall:
@@ -54,7 +57,7 @@ class ThreadedCall:
         self._threads = threads
         self._around = around
         self._label = f"{context.job.name} (run {context.run_number})"
-        self._job = lambda: _call(context, services)
+        self._job = partial(_call_at_home, context, services)
         self.call = ThreadCall(self._job if around is None else lambda: around.call(self._job), self._label)
         self.left_behind = False
         self.where: traceback.StackSummary | None = None
@@ -85,6 +88,11 @@ class ThreadedCall:
 
     def _outcome(self) -> Any:
         return self.call.outcome() if self._around is None else self._around.outcome(self.call)
+
+
+def _call_at_home(context: JobContext, services: tuple[Any, ...]) -> object:
+    with at_home():
+        return _call(context, services)
 
 
 def _call(context: JobContext, services: tuple[Any, ...]) -> object:

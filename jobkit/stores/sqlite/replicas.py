@@ -19,6 +19,7 @@ from jobkit.stores.values import (
     decode_owner,
     duration_micros,
     encode,
+    encode_hashes,
     encode_owner,
     from_micros,
     optional_instant,
@@ -58,8 +59,8 @@ def values_of(replica: Replica) -> dict[str, object]:
         "owner": encode_owner(replica.owner),
         "node": clean_text(replica.node),
         "interval": duration_micros(clean_duration(replica.interval)),
-        "jobs": encode(replica.jobs),
-        "schedules": encode(replica.schedules),
+        "jobs": encode_hashes(replica.jobs),
+        "schedules": encode_hashes(replica.schedules),
         "details": encode(replica.details),
     }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from functools import partial
@@ -62,9 +63,14 @@ class LedgerPart(StorePart):
         from jobkit.stores.sqlite import claims
 
         wanted = None if keys is None else list(map(_key, keys))
-        found = await self._database.read(partial(claims.states, keys=wanted))
-        states = [_state(job, node, tuple(state)) for job, node, *state in found]
-        return {state.key: state for state in states}
+
+        def read(connection: sqlite3.Connection) -> dict[JobKey, JobState]:
+            # In the thread: of very many it takes its time.
+            found = claims.states(connection, wanted)
+            states = [_state(job, node, tuple(state)) for job, node, *state in found]
+            return {state.key: state for state in states}
+
+        return await self._database.read(read)
 
     async def pull_back(self, key: JobKey, *, expected: datetime, to: datetime) -> bool:
         from jobkit.stores.sqlite import claims

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING
+
+import anyio.to_thread
 
 from jobkit.stores.paging import write_position
 from jobkit.stores.plain import clean_text
@@ -55,7 +58,9 @@ class ServicePart(StorePart):
     async def register_replica(self, replica: Replica) -> None:
         from jobkit.stores.sqlite import replicas
 
-        work = partial(replicas.register, replica=replicas.values_of(replica), now=self._now)
+        # In threads, as reading them: hashes of very many jobs take their time.
+        values = await anyio.to_thread.run_sync(replicas.values_of, replica)
+        work = partial(replicas.register, replica=values, now=self._now)
         await self._write_and_wake(work)
 
     async def heartbeat(self, replica_id: str, *, interval: timedelta | None = None) -> bool:
@@ -82,9 +87,13 @@ class ServicePart(StorePart):
         from jobkit.stores.sqlite import replicas
 
         wanted = None if ids is None else list(map(clean_text, ids))
-        found = await self._database.read(partial(replicas.states, ids=wanted, hashes=hashes))
         at = to_micros(self._now())
-        return [replicas.replica_state(row, at) for row in found]
+
+        def read(connection: sqlite3.Connection) -> list[ReplicaState]:
+            found = replicas.states(connection, wanted, hashes=hashes)
+            return [replicas.replica_state(row, at) for row in found]
+
+        return await self._database.read(read)
 
     # -- events ---------------------------------------------------------------------------------
 

@@ -193,7 +193,7 @@ class TickRunCases(Cases):
     pytestmark = pytest.mark.anyio
 
     async def test_runs_are_found_by_their_ticks(self, store: Store, clock: StoreClock) -> None:
-        """From an instant on, the earliest first, on every node; no run without a tick, and no other job's."""
+        """From an instant on, the earliest first, on every node; none without a tick, and no other job's."""
         node, other = JobKey("job", "node-1"), JobKey("other")
         await scheduled(store, JOB, node, other)
         await clock.advance(100 * SECOND)

@@ -170,7 +170,7 @@ class VerdictCases(Cases):
             assert error.startswith("ä\ufffdä\ufffd")
             assert "more characters" in error
 
-    async def test_naive_times_are_refused(self, store: Store) -> None:
+    async def test_naive_times_of_a_settlement_are_refused(self, store: Store) -> None:
         """A time without a zone means nothing to anybody else."""
         await registered(store, "sink")
         await finished(store)

@@ -72,6 +72,36 @@ def test_it_was_made_up_for(project: CommandLine) -> None:
     assert told(project, None, JOB, "--at", "2026-11-22 03:00").code == "ran"
 
 
+def test_it_was_missed_while_the_scheduler_was_stopping(project: CommandLine) -> None:
+    """A scheduler whose runs are still to end was there, and claimed nothing."""
+
+    async def write(account: Account) -> None:
+        await account.scheduler("2026-11-10T00:00:00", "02:00:07", stopping="01:59:58")
+        await account.scheduled(JOB, "2026-11-10T00:00:00")
+        await account.scheduler("02:30:00")
+        await account.ran(JOB, "02:00:00", late=1802, covers=("02:00:00", 1))
+
+    data = told(project, write, JOB, "--at", "03:00")
+    assert facts(data)["missed"] == (
+        "The scheduler on host-a (process 4242) was being stopped, "
+        "from 2026-11-22 02:59:58 to 2026-11-22 03:00:07."
+    )
+
+
+@pytest.mark.parametrize("status", [RunStatus.FAILED, RunStatus.TIMED_OUT, RunStatus.LOST])
+def test_a_newer_tick_took_its_place(project: CommandLine, status: RunStatus) -> None:
+    """A run that waited for its next attempt says why there was none."""
+
+    async def write(account: Account) -> None:
+        await serving(account)
+        ended = {"error": RunFailure("builtins.ValueError", "no such table"), "reason": "superseded"}
+        await account.ran(JOB, "02:00:00", status=status, outcome=ended, attempts=3)
+
+    assert facts(told(project, write, JOB))["attempts"] == (
+        "That was attempt 1 of at most 3: while it waited for the next, a newer tick took its place."
+    )
+
+
 @pytest.mark.parametrize("started", [False, True])
 def test_it_waits_or_runs(project: CommandLine, started: bool) -> None:
     """What keeps it from running, or since when it does."""

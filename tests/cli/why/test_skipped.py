@@ -7,7 +7,7 @@ import pytest
 from jobkit.processes import ProcessIdentity
 from jobkit.records import new_run_id
 from jobkit.statuses import RunStatus, Trigger
-from jobkit.stores.base import NewRun, Outcome
+from jobkit.stores.base import Lease, NewRun, Outcome
 from jobkit.stores.ledger import Claim, JobKey, JobRegistration, Span
 from jobkit.stores.replicas import Event, Replica
 from tests.cli.accounts import HASH, SECOND, Account, request, utc
@@ -35,6 +35,38 @@ def test_overlap_names_the_run(project: CommandLine) -> None:
         "It did not run: run 1 of the same job was being executed, "
         "from 2026-11-21 03:00:00 to 2026-11-22 05:00:00."
     )
+
+
+@pytest.mark.parametrize(
+    ("began", "text"),
+    [
+        ("2026-11-22T02:05:00", "was waiting to begin, until 2026-11-22 03:05:00"),
+        ("2026-11-22T01:59:00", "was being executed, from 2026-11-22 02:59:00 to 2026-11-22 05:00:00"),
+    ],
+)
+def test_what_was_in_the_way_may_have_waited(project: CommandLine, began: str, text: str) -> None:
+    """What the run did when the tick was accounted for decides, not what it did later."""
+
+    async def write(account: Account) -> None:
+        await serving(account, since="2026-11-20T00:00:00")
+        run = await account.claimed(JOB, "2026-11-21T02:00:00")
+        assert run is not None
+
+        async def begin() -> Lease:
+            account.at(began)
+            lease = await account.store.start_attempt(run.id, request())
+            assert lease is not None
+            return lease
+
+        waits = utc(began) > utc("2026-11-22T02:00:00")
+        lease = None if waits else await begin()
+        assert await account.claimed(JOB, "2026-11-22T02:00:00") is None
+        lease = lease or await begin()
+        account.at("2026-11-22T04:00:00")
+        done = Outcome(status=RunStatus.SUCCEEDED, finished_at=account.now, duration_ms=1)
+        await account.store.finish(lease, done)
+
+    assert told(project, write, JOB).text == f"It did not run: run 1 of the same job {text}."
 
 
 def test_a_pause_names_who(project: CommandLine) -> None:

@@ -43,6 +43,16 @@ def test_a_minute_of_many_ticks(project: CommandLine) -> None:
     assert (data.code, data.minute) == ("paused", None)
 
 
+def test_a_minute_to_come(project: CommandLine) -> None:
+    """Nothing is counted of what cannot have happened."""
+
+    async def write(account: Account) -> None:
+        await serving(account, "tick", "09:59:59")
+
+    data = told(project, write, "tick", "--at", "tomorrow 11:00")
+    assert facts(data)["minute"] == "That minute has 60 ticks; this is about 2026-11-23 11:00:00."
+
+
 @pytest.mark.parametrize(("job", "code"), [("nightly", "will_run"), ("half_hourly", "clock_change")])
 def test_a_time_that_does_not_exist(project: CommandLine, job: str, code: str) -> None:
     """A fixed time is made up at the first instant after the gap; an interval job has nothing there."""

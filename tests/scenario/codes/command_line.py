@@ -119,6 +119,19 @@ def _meet_existing_export(cli: CommandLine) -> Ended:
     return cli("db", "export", "--output", "runs.jsonl")
 
 
+def _merged(cli: CommandLine) -> Ended:
+    _jobs(cli)
+    assert cli("schedule", "lock").code == 0
+    text = (cli.root / "schedule.lock").read_text(encoding="utf-8")
+    cli.file("schedule.lock", f"<<<<<<< HEAD\n{text}")
+    return cli("schedule", "diff")
+
+
+def _locked_anew(cli: CommandLine) -> Ended:
+    assert cli("schedule", "lock").code == 0
+    return cli("schedule", "diff")
+
+
 # -- what nobody foresaw ---------------------------------------------------------------------------------
 
 
@@ -227,6 +240,14 @@ WALKS: list[Walk] = [
         _meet_existing_export,
         "name a file that does not exist yet",
         _said("db", "export", "--output", "runs-2.jsonl"),
+    ),
+    Walk("JK816", _with_jobs("schedule", "diff"), "`jobkit schedule lock` writes it", _locked_anew),
+    Walk("JK817", _merged, "`jobkit schedule lock` writes it anew", _locked_anew),
+    Walk(
+        "JK818",
+        _with_jobs("schedule", "lock", "--output", "locks/schedule.lock"),
+        "name a file in a folder that you may write to",
+        _said("schedule", "lock", "--output", "schedule.lock"),
     ),
     Walk("JK901", _meet_fault, "`-vv` shows every frame", _mend_fault),
 ]

@@ -194,6 +194,13 @@ WALKS: list[Walk] = [
         "write `run_on_startup=True` in the code, and `enabled = true` here",
         _startup_by_code,
     ),
+    _edit(
+        "JK217",
+        OPERATORS,
+        '[scheduler]\nengine = "locl"\n',
+        "did you mean 'local'?",
+        '[scheduler]\nengine = "local"\n',
+    ),
     Walk("JK216", _read_only, "make its folder writable, or ", _set_or_make_writable),
 ]
 

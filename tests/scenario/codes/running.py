@@ -304,7 +304,7 @@ _HANG = """\
 import threading, anyio
 GO = threading.Event()
 
-@submit_job(timeout=0.05, overlap="allow")
+@submit_job(timeout=0.4, overlap="allow")
 def hang(ctx):
     {wait}
 
@@ -496,6 +496,7 @@ ELSEWHERE: dict[str, str] = {
     "JK536": "tests/cli/test_retry.py::test_jk536_a_secret_that_was_not_kept",
     "JK537": "tests/cli/test_retry.py::test_jk537_a_run_that_goes_on_is_not_repeated",
     "JK538": "tests/cli/test_queueing.py::test_jk538_a_store_in_memory_keeps_no_queued_run",
+    "JK539": "tests/cli/test_cancelling.py::test_jk539_a_run_that_does_not_end_in_time",
     "JK533": "tests/stores/test_refusals.py::test_a_run_that_is_in_the_way",
     "JK520": "tests/runner/test_codes.py::test_jk520_a_result_that_is_too_little_fails",
 }
