@@ -6,9 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from jobkit import Project
+from jobkit import ConfigError, Project
 
 ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(autouse=True)
+def a_database(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Production names its database by a variable. Loading a project connects to nothing."""
+    monkeypatch.setenv("DATABASE_URL", "postgresql://site@database.invalid/site")
 
 
 @pytest.mark.parametrize("env", ["", "production"])
@@ -17,6 +23,15 @@ def test_nothing_is_wrong(env: str) -> None:
     with Project.load(ROOT, env, remember=False) as project:
         assert (project.errors, project.warnings) == ([], [])
         assert [spec.name for spec in project.jobs.values() if spec.error is not None] == []
+
+
+def test_production_is_on_postgresql(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The store is the one that the variable names, and without it nothing begins."""
+    with Project.load(ROOT, "production", remember=False) as project:
+        assert project.config.scheduler.store == "postgresql://site@database.invalid/site"
+    monkeypatch.delenv("DATABASE_URL")
+    with pytest.raises(ConfigError, match="DATABASE_URL"):
+        Project.load(ROOT, "production", remember=False)
 
 
 def test_consent_is_given_in_production_only() -> None:

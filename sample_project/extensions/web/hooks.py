@@ -1,25 +1,35 @@
 """What this extension brings for its own jobs: the tables that they keep the site in.
 
-The database itself is jobkit's service ``db``, which ``[plugins.sqlite] url`` in jobkit.toml turns on.
+The database itself is jobkit's service ``db``: SQLite's, which ``[plugins.sqlite] url`` in jobkit.toml turns
+on, or the pool of connections that takes its place where the runs are kept in PostgreSQL.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from jobkit import ServiceSpec, hookimpl
 from jobkit.sqlite import Database
+
+from .lib.tables import SqliteTables, Tables
 
 _TABLES = Path(__file__).with_name("tables.sql")
 
 
 @hookimpl
 def jobkit_services() -> Iterable[ServiceSpec]:
-    """``tables`` is opened before the first job of this extension, whether that asks for it or not."""
-    return [ServiceSpec(make_tables, name="tables", autouse=True)]
+    """The jobs ask for ``tables``; what is missing is made before the first of them."""
+    return [ServiceSpec(open_tables, name="tables", provides=Tables)]
 
 
-async def make_tables(db: Database) -> None:
-    """Make the tables that are not there; all of them or none."""
-    await db.script(_TABLES.read_text(encoding="utf-8"))
+async def open_tables(db: Any) -> Tables:
+    """The site's tables in whatever database there is; all of them are made, or none."""
+    script = _TABLES.read_text(encoding="utf-8")
+    if isinstance(db, Database):
+        await db.script(script)
+        return SqliteTables(db)
+    from .lib.postgres import PostgresTables
+
+    return await PostgresTables.made(db, script)

@@ -1,4 +1,5 @@
--- What the jobs of this extension keep; hooks.py makes what is not there yet.
+-- What the jobs of this extension keep; hooks.py makes what is not there yet. SQLite and PostgreSQL both
+-- understand every word.
 
 -- The pages as they are shown now.
 create table if not exists pages (
@@ -10,7 +11,7 @@ create table if not exists pages (
     links text not null,
     digest text not null,
     changed_at text not null
-) strict;
+);
 
 -- Every text that a page ever had; cleanup_old_records forgets the old ones.
 create table if not exists revisions (
@@ -19,7 +20,7 @@ create table if not exists revisions (
     markdown text not null,
     seen_at text not null,
     primary key (source, digest)
-) strict;
+);
 
 create table if not exists content_by_day (
     day text not null,
@@ -28,4 +29,4 @@ create table if not exists content_by_day (
     words integer not null,
     links integer not null,
     primary key (day, folder)
-) strict;
+);

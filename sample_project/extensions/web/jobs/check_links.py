@@ -6,13 +6,14 @@ import json
 import posixpath
 
 from jobkit import JobContext, JobResult, submit_job
-from jobkit.sqlite import Database
+
+from ..lib.tables import Tables
 
 
 @submit_job(tags=["content", "quality"])
-def check_links(ctx: JobContext, db: Database) -> JobResult:
+def check_links(ctx: JobContext, tables: Tables) -> JobResult:
     """Follow every link between our own pages, down to the heading; fail on the first list of dead ones."""
-    rows = db.sync.fetch_all("select source, anchors, links from pages order by source")
+    rows = tables.fetch_all("select source, anchors, links from pages order by source")
     anchors = {row["source"]: set(json.loads(row["anchors"])) for row in rows}
 
     checked = 0

@@ -5,19 +5,20 @@ from __future__ import annotations
 from datetime import timedelta
 
 from jobkit import JobContext, JobResult, submit_job
-from jobkit.sqlite import Database
+
+from ..lib.tables import Tables
 
 # Superseded and old enough: the revision that a page shows now is kept, however old it is.
 _OUTDATED = """
     from revisions
-    where seen_at < :before
+    where seen_at < ?
       and not exists (
         select 1 from pages where pages.source = revisions.source and pages.digest = revisions.digest
       )
 """
 
 
-async def cleanup_old_records(ctx: JobContext, db: Database, *, retention_days: int = 30) -> JobResult:
+def cleanup_old_records(ctx: JobContext, tables: Tables, *, retention_days: int = 30) -> JobResult:
     """Delete page revisions older than the retention period.
 
     Without ``enforce`` it only reports what it would delete: nobody loses data because a job was
@@ -26,30 +27,29 @@ async def cleanup_old_records(ctx: JobContext, db: Database, *, retention_days: 
     """
     if retention_days < 1:
         return JobResult.failure(f"retention_days is at least 1, and it is {retention_days}")
-    values = {"before": (ctx.clock.now() - timedelta(days=retention_days)).isoformat()}
-    if not ctx.enforce:
-        found = await db.fetch_value(f"select count(*) {_OUTDATED}", values)
-        return JobResult.success(
-            f"would delete {found} revisions older than {retention_days} days"
-        ).with_stats(processed=0, errors=0)
-    deleted = (await db.execute(f"delete {_OUTDATED}", values)).rowcount
+    before = (ctx.clock.now() - timedelta(days=retention_days)).isoformat()
+    with tables.transaction() as tx:
+        if not ctx.enforce:
+            found = tx.fetch_value(f"select count(*) {_OUTDATED}", (before,))
+            return JobResult.success(
+                f"would delete {found} revisions older than {retention_days} days"
+            ).with_stats(processed=0, errors=0)
+        deleted = tx.execute(f"delete {_OUTDATED}", (before,))
     return JobResult.success(f"deleted {deleted} revisions older than {retention_days} days").with_stats(
         processed=deleted, errors=0
     )
 
 
-async def cleanup_old_analytics(ctx: JobContext, db: Database, *, retention_days: int = 365) -> JobResult:
+def cleanup_old_analytics(ctx: JobContext, tables: Tables, *, retention_days: int = 365) -> JobResult:
     """Delete the daily counts of pages that are older than the retention period; observes without consent."""
     if retention_days < 1:
         return JobResult.failure(f"retention_days is at least 1, and it is {retention_days}")
     before = (ctx.clock.now() - timedelta(days=retention_days)).date().isoformat()
-    async with db.transaction() as tx:  # so that what is said is what is deleted
-        found: int = await tx.fetch_value(
-            "select count(distinct day) from content_by_day where day < ?", (before,)
-        )
+    with tables.transaction() as tx:  # so that what is said is what is deleted
+        found: int = tx.fetch_value("select count(distinct day) from content_by_day where day < ?", (before,))
         if not ctx.enforce:
             return JobResult.success(f"would delete the counts of {found} days").with_stats(0, 0)
-        await tx.execute("delete from content_by_day where day < ?", (before,))
+        tx.execute("delete from content_by_day where day < ?", (before,))
     return JobResult.success(f"deleted the counts of {found} days").with_stats(processed=found, errors=0)
 
 

@@ -8,14 +8,14 @@ from datetime import datetime
 from pathlib import Path
 
 from jobkit import JobContext, JobResult, submit_job
-from jobkit.sqlite import Database, SyncTransaction
 
 from ..lib.markdown import BadPage, Page, read_page
+from ..lib.tables import Statements, Tables
 
 
 @submit_job(schedule="0 */15 * * * *", tags=["content"], timeout="2m")
 def ingest_content(
-    ctx: JobContext, project: Path, db: Database, *, source: Path = Path("../docs")
+    ctx: JobContext, project: Path, tables: Tables, *, source: Path = Path("../docs")
 ) -> JobResult:
     """Read the Markdown files, with their front matter, into the site's database."""
     folder = (project / source).resolve()
@@ -25,7 +25,7 @@ def ingest_content(
 
     changed = 0
     bad: list[str] = []
-    with db.sync.transaction() as tx:  # a plain function runs in a thread: db.sync is for those
+    with tables.transaction() as tx:
         for done, file in enumerate(files, start=1):
             name = file.relative_to(folder).as_posix()
             text = file.read_text(encoding="utf-8")
@@ -50,15 +50,16 @@ def _hidden(path: Path) -> bool:
     return any(part.startswith((".", "_")) for part in path.parts)
 
 
-def _store(tx: SyncTransaction, name: str, text: str, page: Page, now: datetime) -> bool:
+def _store(tx: Statements, name: str, text: str, page: Page, now: datetime) -> bool:
     """Keep *page* unless just that is there; whether it was new."""
     if page.draft:
-        return bool(tx.execute("delete from pages where source = ?", (name,)).rowcount)
+        return bool(tx.execute("delete from pages where source = ?", (name,)))
     digest = hashlib.sha256(text.encode()).hexdigest()
     if tx.fetch_value("select digest from pages where source = ?", (name,)) == digest:
         return False
+    tx.execute("delete from pages where source = ?", (name,))
     tx.execute(
-        "insert or replace into pages values (?, ?, ?, ?, ?, ?, ?, ?)",
+        "insert into pages values (?, ?, ?, ?, ?, ?, ?, ?)",
         (
             name,
             page.title,
@@ -70,11 +71,15 @@ def _store(tx: SyncTransaction, name: str, text: str, page: Page, now: datetime)
             now.isoformat(),
         ),
     )
-    tx.execute("insert or replace into revisions values (?, ?, ?, ?)", (name, digest, text, now.isoformat()))
+    tx.execute(
+        "insert into revisions values (?, ?, ?, ?)"
+        " on conflict (source, digest) do update set seen_at = excluded.seen_at",
+        (name, digest, text, now.isoformat()),
+    )
     return True
 
 
-def _forget_missing(tx: SyncTransaction, present: list[str]) -> int:
+def _forget_missing(tx: Statements, present: list[str]) -> int:
     stored = {row["source"] for row in tx.fetch_all("select source from pages")}
     gone = sorted(stored.difference(present))
     tx.execute_many("delete from pages where source = ?", [(name,) for name in gone])

@@ -5,17 +5,17 @@ from __future__ import annotations
 from pathlib import Path, PurePosixPath
 
 from jobkit import JobContext, JobResult, submit_job
-from jobkit.sqlite import Database
 
 from ..lib.site import Site, address, way_up
+from ..lib.tables import Tables
 from ..lib.templates import render
 
 
 @submit_job(tags=["content"], timeout="2m")
-def render_pages(ctx: JobContext, project: Path, db: Database, *, site_title: str = "jobkit") -> JobResult:
+def render_pages(ctx: JobContext, project: Path, tables: Tables, *, site_title: str = "jobkit") -> JobResult:
     """Render every ingested page into the output folder."""
     site = Site.of(project)
-    pages = db.sync.fetch_all("select * from pages order by source")
+    pages = tables.fetch_all("select * from pages order by source")
     if not pages:
         return JobResult.failure("there are no pages; run ingest_content first")
 

@@ -6,18 +6,19 @@ from collections import defaultdict
 from pathlib import PurePosixPath
 
 from jobkit import Expect, JobContext, JobResult, submit_job
-from jobkit.sqlite import Database
+
+from ..lib.tables import Tables
 
 
 @submit_job(schedule="0 10 4 * * *", tags=["analytics", "nightly"], expect=Expect(min_processed=1))
-def roll_up_content(ctx: JobContext, db: Database) -> JobResult:
+def roll_up_content(ctx: JobContext, tables: Tables) -> JobResult:
     """Count pages, words and links per folder, and keep the counts under today's date.
 
     Again on the same day it replaces that day's counts, so that running it twice does no harm.
     """
     today = ctx.clock.now().date().isoformat()
     counts: dict[str, list[int]] = defaultdict(lambda: [0, 0, 0])
-    with db.sync.transaction() as tx:
+    with tables.transaction() as tx:
         pages = tx.fetch_all(
             "select source, links, markdown from pages join revisions using (source, digest)"
         )

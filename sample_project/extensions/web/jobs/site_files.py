@@ -6,17 +6,17 @@ from pathlib import Path
 from xml.sax.saxutils import escape
 
 from jobkit import JobContext, JobResult, submit_job
-from jobkit.sqlite import Database, Row
 
 from ..lib.site import Site, address
+from ..lib.tables import Row, Tables
 
 
 @submit_job(tags=["content"])
 def write_sitemap(
-    ctx: JobContext, project: Path, db: Database, *, base_url: str = "https://docs.example.com/"
+    ctx: JobContext, project: Path, tables: Tables, *, base_url: str = "https://docs.example.com/"
 ) -> JobResult:
     """List every page, with the time of its last change, in sitemap.xml."""
-    pages = _pages(db)
+    pages = _pages(tables)
     entries = "".join(
         f"  <url><loc>{escape(_link(base_url, page))}</loc><lastmod>{page['changed_at']}</lastmod></url>\n"
         for page in pages
@@ -43,20 +43,20 @@ def write_robots(
 def write_llms_txt(
     ctx: JobContext,
     project: Path,
-    db: Database,
+    tables: Tables,
     *,
     base_url: str = "https://docs.example.com/",
     site_title: str = "jobkit",
 ) -> JobResult:
     """Give language models a table of contents in llms.txt."""
-    pages = _pages(db)
+    pages = _pages(tables)
     lines = [f"- [{page['title']}]({_link(base_url, page)}): {page['description']}" for page in pages]
     Site.of(project).write("llms.txt", "\n".join([f"# {site_title}", "", *lines, ""]))
     return JobResult.success().with_stats(processed=len(pages), errors=0)
 
 
-def _pages(db: Database) -> list[Row]:
-    return db.sync.fetch_all("select * from pages order by source")
+def _pages(tables: Tables) -> list[Row]:
+    return tables.fetch_all("select * from pages order by source")
 
 
 def _link(base_url: str, page: Row) -> str:
