@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from jobkit.exceptions import StoreError
-from jobkit.stores.migrations import Applied, checksum, migrations_for, migrations_of, pending
+from jobkit.stores.migrations import Applied, Migrations, checksum, shipped
 
 
 def _applied(folder: Path) -> list[Applied]:
-    return [Applied(step.number, step.name, step.checksum) for step in migrations_of(folder)]
+    return [Applied(step.number, step.name, step.checksum) for step in Migrations.of(folder).steps]
 
 
 @pytest.fixture
@@ -23,17 +23,17 @@ def folder(tmp_path: Path) -> Path:
 
 def test_the_shipped_ones_are_in_order() -> None:
     """They begin with the runs, and each has its number."""
-    shipped = migrations_for("sqlite")
-    assert shipped[0].name == "0001_runs"
-    assert [step.number for step in shipped] == list(range(1, len(shipped) + 1))
+    steps = shipped("sqlite").steps
+    assert steps[0].name == "0001_runs"
+    assert [step.number for step in steps] == list(range(1, len(steps) + 1))
 
 
 def test_what_was_not_applied_is_pending(folder: Path) -> None:
     """In order; nothing when all was applied."""
-    known, applied = migrations_of(folder), _applied(folder)
-    assert [step.name for step in pending(known, applied[:1], store="s")] == ["0002_spans", "0003_outbox"]
-    assert pending(known, applied, store="s") == ()
-    assert pending(known, [], store="s") == known
+    known, applied = Migrations.of(folder), _applied(folder)
+    assert [step.name for step in known.pending(applied[:1], store="s")] == ["0002_spans", "0003_outbox"]
+    assert known.pending(applied, store="s") == ()
+    assert known.pending([], store="s") == known.steps
 
 
 def test_line_ends_do_not_count() -> None:
@@ -47,7 +47,7 @@ def test_a_changed_one_is_refused(folder: Path) -> None:
     applied = _applied(folder)
     (folder / "0002_spans.sql").write_text("CREATE TABLE spans (a TEXT, b TEXT);\n")
     with pytest.raises(StoreError, match="0002_spans") as refused:
-        pending(migrations_of(folder), applied, store="s")
+        Migrations.of(folder).pending(applied, store="s")
     assert refused.value.code == "JK608"
 
 
@@ -55,7 +55,7 @@ def test_a_gap_is_refused(folder: Path) -> None:
     """The third without the second was never made by jobkit."""
     applied = _applied(folder)
     with pytest.raises(StoreError, match="not number 2") as refused:
-        pending(migrations_of(folder), [applied[0], applied[2]], store="s")
+        Migrations.of(folder).pending([applied[0], applied[2]], store="s")
     assert refused.value.code == "JK608"
 
 
@@ -64,7 +64,7 @@ def test_a_newer_one_is_refused(folder: Path) -> None:
     applied = _applied(folder)
     (folder / "0003_outbox.sql").unlink()
     with pytest.raises(StoreError, match="newer version") as refused:
-        pending(migrations_of(folder), applied, store="s")
+        Migrations.of(folder).pending(applied, store="s")
     assert refused.value.code == "JK607"
 
 
@@ -72,16 +72,16 @@ def test_a_migration_says_whether_readers_need_it(folder: Path) -> None:
     """By a line of its own; in the middle of another comment it is none."""
     (folder / "0002_spans.sql").write_text("-- Spans.\n-- Readers do without it.\nCREATE TABLE s (a TEXT);\n")
     (folder / "0003_outbox.sql").write_text("-- Not: Readers do without it.\nCREATE TABLE o (a TEXT);\n")
-    assert [step.needed_to_read for step in migrations_of(folder)] == [True, False, True]
-    shipped = {step.name: step.needed_to_read for step in migrations_for("sqlite")}
-    assert (shipped["0001_runs"], shipped["0002_outbox"]) == (True, False)
+    assert [step.needed_to_read for step in Migrations.of(folder).steps] == [True, False, True]
+    needed = {step.name: step.needed_to_read for step in shipped("sqlite").steps}
+    assert (needed["0001_runs"], needed["0002_outbox"]) == (True, False)
 
 
 def test_released_ones_have_not_changed() -> None:
     """Stores that were given them would be refused."""
     released = {"0001_runs": "ff755d6c4bc6ac34a88dcd71dee480fbcf79938c5b53c3b8352769f17ab0c129"}
-    shipped = {step.name: step.checksum for step in migrations_for("sqlite")}
-    assert {name: shipped[name] for name in released} == released
+    checksums = {step.name: step.checksum for step in shipped("sqlite").steps}
+    assert {name: checksums[name] for name in released} == released
 
 
 @pytest.mark.parametrize("name", ["0005_gap.sql", "runs.sql", "0004-dash.sql", "04_short.sql"])
@@ -89,4 +89,4 @@ def test_a_misnamed_file_is_noticed(folder: Path, name: str) -> None:
     """It would be left out, or applied at the wrong time."""
     (folder / name).write_text("SELECT 1;")
     with pytest.raises(ValueError, match="should be called"):
-        migrations_of(folder)
+        Migrations.of(folder)

@@ -14,9 +14,9 @@ from jobkit.stores.ledger_store import EARLIEST, ClaimKind
 from jobkit.stores.overlaps import out_of_turn
 from jobkit.stores.plain import clean_text
 from jobkit.stores.refusals import id_taken
+from jobkit.stores.rows import RUN, Now, Row, new_run_values, queued_run
 from jobkit.stores.sqlite import overlaps, runs, spans
 from jobkit.stores.sqlite.queue import there
-from jobkit.stores.sqlite.rows import RUN, Now, Row, new_run_values, queued_run
 from jobkit.stores.values import duration_micros, optional_micros, to_micros
 
 _EARLIEST: Final = duration_micros(EARLIEST)

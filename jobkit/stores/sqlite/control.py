@@ -7,9 +7,9 @@ import sqlite3
 from collections.abc import Sequence
 from typing import Final
 
+from jobkit.stores.rows import Now, Row
 from jobkit.stores.sqlite import outbox
 from jobkit.stores.sqlite.queue import there
-from jobkit.stores.sqlite.rows import Now, Row
 from jobkit.stores.sqlite.runs import by_id, number_of
 from jobkit.stores.values import cancelled_message, to_micros
 

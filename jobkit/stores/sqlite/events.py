@@ -10,8 +10,8 @@ from typing import Any, Final
 from jobkit.stores.paging import Position, read_position
 from jobkit.stores.plain import clean_text
 from jobkit.stores.replicas import Event, EventQuery, EventRecord
+from jobkit.stores.rows import Row
 from jobkit.stores.sqlite.queue import there
-from jobkit.stores.sqlite.rows import Row
 from jobkit.stores.values import decode, encode, from_micros, optional_text, to_micros
 
 EVENT: Final = "at, kind, job, actor, data"

@@ -17,7 +17,7 @@ from jobkit.stores.base import RunQuery
 from jobkit.stores.paging import Position, read_position
 from jobkit.stores.plain import clean_text
 from jobkit.stores.refusals import not_found
-from jobkit.stores.sqlite.rows import ATTEMPT, RUN, Row
+from jobkit.stores.rows import ATTEMPT, RUN, Row
 from jobkit.stores.sqlite.runs import by_id, number_of
 from jobkit.stores.values import to_micros
 

@@ -12,8 +12,8 @@ from datetime import datetime
 from typing import Final
 
 from jobkit.stores.base import Lease, Outcome
+from jobkit.stores.rows import ENDED, LEASE, OUTCOME, RUN, Now, Row, ended_values
 from jobkit.stores.sqlite import control, outbox, queue
-from jobkit.stores.sqlite.rows import ENDED, LEASE, OUTCOME, RUN, Now, Row, ended_values
 from jobkit.stores.sqlite.runs import by_id
 from jobkit.stores.values import duration_micros, encode_outcome, lost_message, optional_micros, to_micros
 

@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Sequence
 from typing import Final
 
-from jobkit.stores.sqlite.rows import LINE, Row
+from jobkit.stores.rows import LINE, Row
 from jobkit.stores.sqlite.runs import number_of
 
 _KEEP: Final = f"INSERT OR REPLACE INTO log_lines (run, {LINE}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"

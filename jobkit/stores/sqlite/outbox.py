@@ -11,7 +11,7 @@ import sqlite3
 from collections.abc import Sequence
 from typing import Final
 
-from jobkit.stores.sqlite.rows import DEAD_LETTER, ENTRY, SINK, Now, Row
+from jobkit.stores.rows import DEAD_LETTER, ENTRY, SINK, Now, Row
 from jobkit.stores.values import FORGOTTEN_MICROS, to_micros
 
 _WANTED: Final = "SELECT name FROM sinks WHERE seen_at > ? ORDER BY name"

@@ -16,8 +16,8 @@ from jobkit.exceptions import RunInTheWay
 from jobkit.statuses import Reason
 from jobkit.stores.ledger_store import Overlap
 from jobkit.stores.overlaps import OpenRun, Verdict, judge
+from jobkit.stores.rows import RUN, Row, run_record
 from jobkit.stores.sqlite import outbox
-from jobkit.stores.sqlite.rows import RUN, Row, run_record
 from jobkit.stores.values import superseded_message
 
 _OPEN: Final = """

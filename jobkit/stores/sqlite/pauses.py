@@ -6,9 +6,9 @@ import sqlite3
 from typing import Final
 
 from jobkit.stores.control import Pause, paused_event
+from jobkit.stores.rows import Now, Row
 from jobkit.stores.sqlite import events
 from jobkit.stores.sqlite.queue import there
-from jobkit.stores.sqlite.rows import Now, Row
 from jobkit.stores.values import from_micros, optional_instant, to_micros
 
 PAUSE: Final = "id, job, since, until, by, reason, resumed_at, resumed_by"

@@ -8,8 +8,8 @@ from collections.abc import Collection, Mapping
 from typing import Final
 
 from jobkit.stores.base import Lease
+from jobkit.stores.rows import OUTCOME, RUN, Now, Row
 from jobkit.stores.sqlite import outbox
-from jobkit.stores.sqlite.rows import OUTCOME, RUN, Now, Row
 from jobkit.stores.sqlite.runs import by_id
 from jobkit.stores.values import to_micros
 

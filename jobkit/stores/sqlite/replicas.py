@@ -11,8 +11,8 @@ from typing import Final
 from jobkit.stores.plain import clean_text
 from jobkit.stores.replica_store import MISSED_HEARTBEATS
 from jobkit.stores.replicas import Replica, ReplicaState
+from jobkit.stores.rows import Now, Row
 from jobkit.stores.sqlite.queue import there
-from jobkit.stores.sqlite.rows import Now, Row
 from jobkit.stores.values import (
     clean_duration,
     decode,

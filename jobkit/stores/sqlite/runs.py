@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from jobkit.stores.refusals import id_taken, not_found
-from jobkit.stores.sqlite.rows import LEASE, NEW_LEASE, NEW_RUN, RUN, Now, Row, started_run
+from jobkit.stores.rows import LEASE, NEW_LEASE, NEW_RUN, RUN, Now, Row, started_run
 from jobkit.stores.values import to_micros
 
 _HOME, _OVERLAP, _LIMITS = 13, 14, 16  # where they stand in NEW_RUN

@@ -13,7 +13,7 @@ from typing import Final
 
 from jobkit.exceptions import StoreError
 from jobkit.stores.base import SchemaStatus
-from jobkit.stores.migrations import Applied, Migration, migrations_for, pending
+from jobkit.stores.migrations import Applied, Migration, Migrations, shipped
 from jobkit.stores.plain import clean_text
 from jobkit.stores.refusals import other_project
 from jobkit.stores.sqlite.connection import check_library, connect
@@ -36,7 +36,7 @@ CREATE TABLE migrations (
 
 
 def known() -> tuple[Migration, ...]:
-    return migrations_for("sqlite")
+    return shipped("sqlite").steps
 
 
 # -- making a database ----------------------------------------------------------------------------
@@ -146,7 +146,9 @@ def lacking(connection: sqlite3.Connection, location: Location) -> tuple[Migrati
 
     Reads only.
     """
-    return pending(known(), _applied(connection, location), store=f"the run store {location.shown}")
+    return Migrations(known()).pending(
+        _applied(connection, location), store=f"the run store {location.shown}"
+    )
 
 
 def _applied(connection: sqlite3.Connection, location: Location) -> list[Applied]:

@@ -12,8 +12,8 @@ from typing import Any, Final
 from jobkit.stores.ledger import Span, SpanQuery, SpanRecord
 from jobkit.stores.paging import Position, read_position
 from jobkit.stores.plain import clean_text
+from jobkit.stores.rows import RUN, Row
 from jobkit.stores.sqlite.queue import there
-from jobkit.stores.sqlite.rows import RUN, Row
 from jobkit.stores.values import clean_count, from_micros, optional_text, to_micros
 
 NEW: Final = "job, node, reason, cause, first, last, count"

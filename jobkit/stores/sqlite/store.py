@@ -15,6 +15,7 @@ import anyio.to_thread
 from jobkit.clock import SystemClock
 from jobkit.processes import ProcessIdentity
 from jobkit.records import AttemptRecord, LogLine, Progress, RunRecord
+from jobkit.stores import rows
 from jobkit.stores.base import (
     Lease,
     LeaseRequest,
@@ -29,7 +30,7 @@ from jobkit.stores.ledger_store import Overlap
 from jobkit.stores.outbox_store import check_limit
 from jobkit.stores.paging import write_position
 from jobkit.stores.plain import clean_text
-from jobkit.stores.sqlite import history, leases, lines, outbox, rows, runs, schema, upkeep
+from jobkit.stores.sqlite import history, leases, lines, outbox, runs, schema, upkeep
 from jobkit.stores.sqlite.database import Database
 from jobkit.stores.sqlite.location import Location
 from jobkit.stores.sqlite.store_ledger import LedgerPart

@@ -8,11 +8,11 @@ from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
+from jobkit.stores import rows
 from jobkit.stores.ledger_store import check_page
 from jobkit.stores.paging import write_position
 from jobkit.stores.plain import clean_text
-from jobkit.stores.sqlite import rows
-from jobkit.stores.sqlite.rows import Row
+from jobkit.stores.rows import Row
 from jobkit.stores.sqlite.store_part import StorePart
 from jobkit.stores.values import from_micros, optional_instant, optional_text, to_micros
 

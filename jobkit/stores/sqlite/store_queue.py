@@ -8,10 +8,11 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from jobkit.records import RunRecord
+from jobkit.stores import rows
 from jobkit.stores.base import Lease, Outcome
 from jobkit.stores.ledger_store import check_page
 from jobkit.stores.plain import clean_text
-from jobkit.stores.sqlite import control, queue, rows
+from jobkit.stores.sqlite import control, queue
 from jobkit.stores.sqlite.store_part import StorePart
 from jobkit.stores.values import (
     clean_caps,

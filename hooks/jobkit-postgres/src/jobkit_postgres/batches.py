@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Hashable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from jobkit.exceptions import StoreError, StoreUnavailable
+from jobkit.plugin.stores import StoreError, StoreUnavailable
 
 I = TypeVar("I")  # noqa: E741 -- an item
 A = TypeVar("A")

@@ -11,14 +11,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from jobkit.statuses import Trigger
-from jobkit.stores.ledger import Claim
-from jobkit.stores.ledger_store import EARLIEST, ClaimKind
-from jobkit.stores.overlaps import OpenRun, Verdict, judge, out_of_turn
-from jobkit.stores.plain import clean_text
-from jobkit.stores.refusals import id_taken
-from jobkit.stores.sqlite.rows import RUN, new_run_values, queued_run
-from jobkit.stores.values import duration_micros, optional_micros, to_micros
+from jobkit.plugin.rows import RUN, new_run_values, queued_run
+from jobkit.plugin.stores import (
+    EARLIEST,
+    Claim,
+    ClaimKind,
+    OpenRun,
+    Trigger,
+    Verdict,
+    clean_text,
+    duration_micros,
+    id_taken,
+    judge,
+    optional_micros,
+    out_of_turn,
+    to_micros,
+)
 from jobkit_postgres import jobs, overlaps, runs, spans
 from jobkit_postgres.connection import Row
 from jobkit_postgres.jobs import Key

@@ -15,7 +15,7 @@ import psycopg
 from psycopg import AsyncConnection, Connection
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from jobkit.exceptions import StoreError
+from jobkit.plugin.stores import StoreError
 
 OLDEST: Final = 15
 """The oldest major version of PostgreSQL that the store runs on."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from jobkit.stores.values import cancelled_message
+from jobkit.plugin.stores import cancelled_message
 from jobkit_postgres import outbox
 from jobkit_postgres.connection import Row
 from jobkit_postgres.runs import by_id

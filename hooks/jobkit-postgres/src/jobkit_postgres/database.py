@@ -15,8 +15,7 @@ import anyio
 import psycopg
 from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout
 
-from jobkit.exceptions import StoreError
-from jobkit.stores.refusals import not_open, open_already
+from jobkit.plugin.stores import StoreError, not_open, open_already
 from jobkit_postgres.connection import Address, AsyncLink, deadline, settings
 from jobkit_postgres.errors import is_lost, none_free, translated, unknown_outcome, worth_another_try
 from jobkit_postgres.transaction import TIME_LIMIT, Transaction, beginning

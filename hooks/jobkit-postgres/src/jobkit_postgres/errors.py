@@ -6,9 +6,8 @@ from typing import Final
 
 import psycopg
 
-from jobkit.exceptions import StoreError, StoreUnavailable
-from jobkit.redaction import redact
-from jobkit.sanitising import escape_controls, shorten
+from jobkit.plugin import escape_controls, redact, shorten
+from jobkit.plugin.stores import StoreError, StoreUnavailable
 
 #: Another attempt of the same transaction may succeed at once.
 _AGAIN: Final = (

@@ -5,10 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
-from jobkit.stores.paging import Position, read_position
-from jobkit.stores.plain import clean_text
-from jobkit.stores.replicas import Event, EventQuery, EventRecord
-from jobkit.stores.values import decode, encode, from_micros, optional_text, to_micros
+from jobkit.plugin.stores import (
+    Event,
+    EventQuery,
+    EventRecord,
+    Position,
+    clean_text,
+    decode,
+    encode,
+    from_micros,
+    optional_text,
+    read_position,
+    to_micros,
+)
 from jobkit_postgres.connection import Row
 from jobkit_postgres.transaction import Transaction
 

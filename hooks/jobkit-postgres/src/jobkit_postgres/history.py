@@ -7,12 +7,8 @@ import itertools
 from collections.abc import Iterable
 from typing import Any, Final
 
-from jobkit.stores.base import RunQuery
-from jobkit.stores.paging import Position, read_position
-from jobkit.stores.plain import clean_text
-from jobkit.stores.refusals import not_found
-from jobkit.stores.sqlite.rows import ATTEMPT, RUN
-from jobkit.stores.values import to_micros
+from jobkit.plugin.rows import ATTEMPT, RUN
+from jobkit.plugin.stores import Position, RunQuery, clean_text, not_found, read_position, to_micros
 from jobkit_postgres.connection import Row
 from jobkit_postgres.runs import by_id, number_of
 from jobkit_postgres.transaction import Transaction

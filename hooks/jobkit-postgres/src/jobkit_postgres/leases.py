@@ -10,9 +10,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
-from jobkit.stores.base import Lease, Outcome
-from jobkit.stores.sqlite.rows import ENDED, LEASE, RUN, ended_values, outcome_values
-from jobkit.stores.values import encode_outcome, lost_message, optional_micros
+from jobkit.plugin.rows import ENDED, LEASE, RUN, ended_values, outcome_values
+from jobkit.plugin.stores import Lease, Outcome, encode_outcome, lost_message, optional_micros
 from jobkit_postgres import control, outbox, queue
 from jobkit_postgres.connection import Row
 from jobkit_postgres.runs import by_id

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from jobkit.stores.sqlite.rows import LINE
+from jobkit.plugin.rows import LINE
 from jobkit_postgres.connection import Row
 from jobkit_postgres.runs import number_of
 from jobkit_postgres.transaction import Transaction

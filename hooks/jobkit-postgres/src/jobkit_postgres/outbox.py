@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from jobkit.stores.sqlite.rows import DEAD_LETTER, ENTRY, SINK
-from jobkit.stores.values import FORGOTTEN_MICROS
+from jobkit.plugin.rows import DEAD_LETTER, ENTRY, SINK
+from jobkit.plugin.stores import FORGOTTEN_MICROS
 from jobkit_postgres.connection import Row
 from jobkit_postgres.transaction import Transaction
 

@@ -10,11 +10,8 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from jobkit.exceptions import RunInTheWay
-from jobkit.statuses import Reason
-from jobkit.stores.overlaps import OpenRun, Verdict
-from jobkit.stores.sqlite.rows import RUN, run_record
-from jobkit.stores.values import superseded_message
+from jobkit.plugin.rows import RUN, run_record
+from jobkit.plugin.stores import OpenRun, Reason, RunInTheWay, Verdict, superseded_message
 from jobkit_postgres import outbox
 from jobkit_postgres.connection import Row
 from jobkit_postgres.jobs import Key

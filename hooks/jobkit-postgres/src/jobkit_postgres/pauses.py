@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from jobkit.stores.control import Pause, paused_event
-from jobkit.stores.values import from_micros, optional_instant
+from jobkit.plugin.stores import Pause, from_micros, optional_instant, paused_event
 from jobkit_postgres import events
 from jobkit_postgres.connection import Row
 from jobkit_postgres.transaction import Transaction

@@ -6,8 +6,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Final
 
-from jobkit.stores.ledger_store import EARLIEST, MEASURED_RUNS
-from jobkit.stores.values import duration_micros
+from jobkit.plugin.stores import EARLIEST, MEASURED_RUNS, duration_micros
 from jobkit_postgres.jobs import Key
 from jobkit_postgres.transaction import Transaction
 

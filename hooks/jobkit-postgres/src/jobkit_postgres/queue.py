@@ -7,8 +7,8 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping
 from typing import Final
 
-from jobkit.stores.base import Lease
-from jobkit.stores.sqlite.rows import OUTCOME, RUN
+from jobkit.plugin.rows import OUTCOME, RUN
+from jobkit.plugin.stores import Lease
 from jobkit_postgres import outbox, overlaps
 from jobkit_postgres.connection import Row
 from jobkit_postgres.runs import by_id

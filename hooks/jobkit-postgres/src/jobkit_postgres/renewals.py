@@ -12,10 +12,7 @@ from typing import Final
 
 import psycopg
 
-from jobkit.exceptions import StoreUnavailable
-from jobkit.stores.base import Lease
-from jobkit.stores.refusals import not_open
-from jobkit.stores.values import duration_micros
+from jobkit.plugin.stores import Lease, StoreUnavailable, duration_micros, not_open
 from jobkit_postgres.connection import Address, Link, Row, deadline_here
 from jobkit_postgres.errors import is_lost, translated, worth_another_try
 from jobkit_postgres.leases import HOLD

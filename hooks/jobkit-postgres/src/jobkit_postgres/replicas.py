@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Final
 
-from jobkit.stores.plain import clean_text
-from jobkit.stores.replica_store import MISSED_HEARTBEATS
-from jobkit.stores.replicas import Replica, ReplicaState
-from jobkit.stores.values import (
+from jobkit.plugin.stores import (
+    MISSED_HEARTBEATS,
+    Replica,
+    ReplicaState,
     clean_duration,
+    clean_text,
     decode,
     decode_owner,
     duration_micros,

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from jobkit.stores.overlaps import judge
-from jobkit.stores.refusals import id_taken, not_found
-from jobkit.stores.sqlite.rows import LEASE, RUN, started_run
+from jobkit.plugin.rows import LEASE, RUN, started_run
+from jobkit.plugin.stores import id_taken, judge, not_found
 from jobkit_postgres import jobs, overlaps
 from jobkit_postgres.connection import Row
 from jobkit_postgres.transaction import Transaction, columns_of, given

@@ -8,11 +8,15 @@ from typing import Any, Final
 import psycopg
 from psycopg import sql
 
-from jobkit.exceptions import StoreError
-from jobkit.stores.base import SchemaStatus
-from jobkit.stores.migrations import Applied, Migration, migrations_of, pending
-from jobkit.stores.plain import clean_text
-from jobkit.stores.refusals import other_project
+from jobkit.plugin.stores import (
+    Applied,
+    Migration,
+    Migrations,
+    SchemaStatus,
+    StoreError,
+    clean_text,
+    other_project,
+)
 from jobkit_postgres.connection import OLDEST, Address, AsyncLink
 from jobkit_postgres.errors import translated
 from jobkit_postgres.transaction import LOCK, qualified
@@ -31,7 +35,7 @@ CREATE TABLE jobkit.migrations (
 
 def known() -> tuple[Migration, ...]:
     """The migrations that this version ships."""
-    return migrations_of(Path(__file__).parent / "migrations")
+    return Migrations.of(Path(__file__).parent / "migrations").steps
 
 
 class Tables:
@@ -139,7 +143,7 @@ class Tables:
                 self._sql("SELECT number, name, checksum FROM jobkit.migrations ORDER BY number")
             )
             applied = [Applied(*row) for row in await cursor.fetchall()]
-        return pending(known(), applied, store=self._name)
+        return Migrations(known()).pending(applied, store=self._name)
 
     async def _there(self, connection: AsyncLink) -> bool:
         cursor = await connection.execute(

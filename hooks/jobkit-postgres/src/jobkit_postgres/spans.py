@@ -6,11 +6,19 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from jobkit.stores.ledger import Span, SpanQuery, SpanRecord
-from jobkit.stores.paging import Position, read_position
-from jobkit.stores.plain import clean_text
-from jobkit.stores.sqlite.rows import RUN
-from jobkit.stores.values import clean_count, from_micros, optional_text, to_micros
+from jobkit.plugin.rows import RUN
+from jobkit.plugin.stores import (
+    Position,
+    Span,
+    SpanQuery,
+    SpanRecord,
+    clean_count,
+    clean_text,
+    from_micros,
+    optional_text,
+    read_position,
+    to_micros,
+)
 from jobkit_postgres.connection import Row
 from jobkit_postgres.transaction import Transaction
 

@@ -8,9 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from jobkit.exceptions import RunNotFound
-from jobkit.stores.refusals import not_found
-from jobkit.stores.sqlite.rows import LEASE
+from jobkit.plugin.rows import LEASE
+from jobkit.plugin.stores import RunNotFound, not_found
 from jobkit_postgres import jobs, overlaps
 from jobkit_postgres.connection import Row
 from jobkit_postgres.jobs import Key

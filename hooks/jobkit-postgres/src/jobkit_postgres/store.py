@@ -9,30 +9,32 @@ from typing import Final, Self
 
 import anyio
 
-from jobkit.exceptions import RunNotFound
-from jobkit.records import AttemptRecord, LogLine, Progress, RunRecord
-from jobkit.stores.base import (
+from jobkit.plugin import rows
+from jobkit.plugin.stores import (
+    AttemptRecord,
     Lease,
     LeaseRequest,
+    LogLine,
     NewRun,
     OpenLease,
     Outcome,
+    Overlap,
+    Progress,
+    RunNotFound,
     RunPage,
     RunQuery,
+    RunRecord,
     SchemaStatus,
-)
-from jobkit.stores.ledger_store import Overlap
-from jobkit.stores.paging import write_position
-from jobkit.stores.plain import clean_text
-from jobkit.stores.refusals import not_found, open_already
-from jobkit.stores.sqlite import rows
-from jobkit.stores.values import (
     clean_caps,
+    clean_text,
     decode_outcome,
     encode_progress,
     from_micros,
+    not_found,
+    open_already,
     optional_micros,
     to_micros,
+    write_position,
 )
 from jobkit_postgres import history, leases, lines, runs, starts, upkeep
 from jobkit_postgres.batches import Batch

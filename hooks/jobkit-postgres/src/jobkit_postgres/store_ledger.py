@@ -7,28 +7,30 @@ from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from jobkit.stores.ledger import (
+from jobkit.plugin import rows
+from jobkit.plugin.stores import (
     Claimed,
     JobKey,
     JobRegistration,
     JobState,
     Punctuality,
     SpanPage,
+    check_page,
+    clean_text,
+    from_micros,
     ninety_fifth,
+    optional_instant,
+    optional_text,
+    to_micros,
+    write_position,
 )
-from jobkit.stores.ledger_store import check_page
-from jobkit.stores.paging import write_position
-from jobkit.stores.plain import clean_text
-from jobkit.stores.sqlite import rows
-from jobkit.stores.values import from_micros, optional_instant, optional_text, to_micros
 from jobkit_postgres import claims, punctuality, spans
 from jobkit_postgres.connection import Row
 from jobkit_postgres.store_part import StorePart
 from jobkit_postgres.transaction import Transaction
 
 if TYPE_CHECKING:
-    from jobkit.records import RunRecord
-    from jobkit.stores.ledger import Claim, SpanQuery
+    from jobkit.plugin.stores import Claim, RunRecord, SpanQuery
 
 AT_ONCE: Final = 500
 """Claims, or registrations, in one transaction: others have their turn in between."""

@@ -5,22 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 
-from jobkit.processes import ProcessIdentity
-from jobkit.stores.outbox import (
+from jobkit.plugin import rows
+from jobkit.plugin.stores import (
     DeadLetter,
     OutboxEntry,
     OutboxVerdict,
+    ProcessIdentity,
     SinkLease,
     SinkRegistration,
     SinkState,
-)
-from jobkit.stores.outbox_store import check_limit
-from jobkit.stores.plain import clean_text
-from jobkit.stores.sqlite import rows
-from jobkit.stores.values import (
     brief_error,
+    check_limit,
     clean_count,
     clean_duration,
+    clean_text,
     decode_owner,
     duration_micros,
     encode_owner,

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 
-from jobkit.records import RunRecord
-from jobkit.stores.base import Lease, Outcome
-from jobkit.stores.control import CancelRequest
-from jobkit.stores.ledger_store import check_page
-from jobkit.stores.plain import clean_text
-from jobkit.stores.sqlite import rows
-from jobkit.stores.values import (
+from jobkit.plugin import rows
+from jobkit.plugin.stores import (
+    CancelRequest,
+    Lease,
+    Outcome,
+    RunRecord,
+    check_page,
     clean_caps,
+    clean_text,
     from_micros,
     optional_instant,
     optional_micros,

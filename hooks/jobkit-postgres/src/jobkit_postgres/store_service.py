@@ -5,11 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
-from jobkit.stores.control import Pause
-from jobkit.stores.paging import write_position
-from jobkit.stores.plain import clean_text
-from jobkit.stores.replicas import Event, EventPage, EventQuery, Replica, ReplicaState, check_interval
-from jobkit.stores.values import clean_duration, duration_micros, optional_micros, optional_text
+from jobkit.plugin.stores import (
+    Event,
+    EventPage,
+    EventQuery,
+    Pause,
+    Replica,
+    ReplicaState,
+    check_interval,
+    clean_duration,
+    clean_text,
+    duration_micros,
+    optional_micros,
+    optional_text,
+    write_position,
+)
 from jobkit_postgres import events, pauses, replicas
 from jobkit_postgres.store_part import StorePart
 from jobkit_postgres.transaction import Transaction

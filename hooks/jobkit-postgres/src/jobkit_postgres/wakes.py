@@ -17,7 +17,7 @@ import anyio
 import psycopg
 from psycopg import Notify, sql
 
-from jobkit.stores.refusals import not_open
+from jobkit.plugin.stores import not_open
 from jobkit_postgres.connection import Address, AsyncLink, deadline
 from jobkit_postgres.errors import translated
 from jobkit_postgres.transaction import channel

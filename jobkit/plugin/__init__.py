@@ -1,6 +1,7 @@
 """The names for writing plugins: what hooks are given, what they give back, and what that is made of.
 
 A plugin begins with ``from jobkit import hookimpl, ServiceSpec, Sink``; here is what it needs besides.
+Whoever builds a run store finds the rest in :mod:`jobkit.plugin.stores` and :mod:`jobkit.plugin.rows`.
 """
 
 from __future__ import annotations
@@ -23,12 +24,16 @@ if TYPE_CHECKING:
     from jobkit.plugins.values import RunRequest as RunRequest
     from jobkit.plugins.values import Skip as Skip
     from jobkit.project import loaded_project as loaded_project
+    from jobkit.redaction import redact as redact
     from jobkit.registration import at_line as at_line
+    from jobkit.sanitising import escape_controls as escape_controls
     from jobkit.sanitising import safe_text as safe_text
+    from jobkit.sanitising import shorten as shorten
     from jobkit.schedules.base import Schedule as Schedule
     from jobkit.schedules.base import ScheduleKind as ScheduleKind
     from jobkit.sinks.notices import LateJob as LateJob
     from jobkit.stores.base import Store as Store
+    from jobkit.stores.migrations import Migrations as Migrations
 
 _HOMES = {
     "CollectReport": "plugins.values",
@@ -37,6 +42,7 @@ _HOMES = {
     "Engine": "engines.base",
     "LateJob": "sinks.notices",
     "LogProcessor": "plugins.values",
+    "Migrations": "stores.migrations",
     "Panel": "plugins.values",
     "Parser": "plugins.parser",
     "PluginError": "exceptions",
@@ -49,8 +55,11 @@ _HOMES = {
     "Store": "stores.base",
     "Terminal": "plugins.terminal",
     "at_line": "registration",
+    "escape_controls": "sanitising",
     "loaded_project": "project",
+    "redact": "redaction",
     "safe_text": "sanitising",
+    "shorten": "sanitising",
 }
 
 __all__ = [*_HOMES]
