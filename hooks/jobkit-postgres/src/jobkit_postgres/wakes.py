@@ -1,7 +1,9 @@
 """How users of a store wake each other: LISTEN on a connection of its own, NOTIFY by whoever writes.
 
 Behind a transaction pooler nobody can listen, so this connection goes to the server itself where an address
-of its own is given. Where there is none, or it is lost, whoever waits looks every second.
+of its own is given. Where there is none, or it is lost, whoever waits looks every second. A pooler agrees to
+LISTEN, and nothing is ever heard; it is known by the server process that it names in the beginning, which is
+not the one that answers.
 """
 
 from __future__ import annotations
@@ -151,10 +153,17 @@ class Wakes:
         connection.add_notify_handler(self._take)
         try:
             with deadline(connection, _LIMIT):
-                await connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(self._channel)))
+                answers = await connection.execute("SELECT pg_backend_pid()")
+                direct = await answers.fetchone() == (connection.info.backend_pid,)
+                if direct:
+                    await connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(self._channel)))
         except psycopg.Error as error:
             await connection.close()
             self._lost(error)
+            return None
+        if not direct:
+            await connection.close()
+            self._give_up()
             return None
         self._connection = connection
         if self._deaf:
@@ -167,6 +176,16 @@ class Wakes:
         self._silent_until = time.monotonic() + _REST
         if self._address is not None and not told:  # once, however long it lasts
             _log.warning("cannot listen: %s", translated(error, self._address.shown).message)
+
+    def _give_up(self) -> None:
+        """Somebody stands between us and the server: it is no use to try again."""
+        assert self._address is not None, "there was one to connect to"
+        _log.warning(
+            "cannot listen through the pooler at %s, so that others are looked for every second:"
+            " name the server itself in [plugins.postgres] direct_url, or say listen = false there",
+            self._address.shown,
+        )
+        self._address = None
 
     def _take(self, notify: Notify) -> None:
         if notify.payload != self.name:

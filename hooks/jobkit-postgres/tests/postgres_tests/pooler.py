@@ -17,6 +17,8 @@ from pathlib import Path
 from psycopg.conninfo import conninfo_to_dict
 
 _PROTOCOL = 196608
+#: The number of a server process, which there is none of, and a secret for cancelling what it does.
+_KEY = b"K" + struct.pack("!III", 12, 2**31 - 1, 0)
 
 
 class Line:
@@ -78,7 +80,8 @@ class Pooler:
                 return False
             writer.write(b"N")  # neither TLS nor GSS
         for message in self.lines[0].greeting:
-            writer.write(message)
+            # A client must not know the key of a line that is somebody else's next.
+            writer.write(_KEY if message[:1] == b"K" else message)
         return True
 
     async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

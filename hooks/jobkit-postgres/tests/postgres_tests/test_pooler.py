@@ -72,6 +72,21 @@ async def test_listening_goes_past_the_pooler(own_server: Server, folder: Path) 
                 assert await one.wait(60) is True
 
 
+async def test_who_cannot_listen_finds_out(
+    own_server: Server, folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The pooler says yes to LISTEN, and nothing would ever be heard: it is said once, and each wait ends
+    after a second."""
+    await anyio.to_thread.run_sync(made, own_server, "jobkit")
+    async with pooled(own_server.url, folder) as (url, _), PostgresStore(url, project="conformance") as store:
+        for _ in range(2):
+            with anyio.fail_after(20):
+                assert await store.wait(60) is True
+        assert not store.listening
+        [said] = [record for record in caplog.records if "cannot listen" in record.message]
+        assert "direct_url" in said.message
+
+
 async def _renewed(store: PostgresStore, lease: Lease) -> frozenset[str]:
     return await anyio.to_thread.run_sync(store.renew, [lease])
 
