@@ -13,6 +13,7 @@ from typing import Final, TypeVar
 
 import anyio
 import psycopg
+from psycopg.pq import TransactionStatus
 from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout
 
 from jobkit.plugin.stores import StoreError, not_open, open_already
@@ -174,15 +175,18 @@ class Database:
             pass
         row = await cursor.fetchone()
         assert row is not None, "the clock was asked last"
+        transaction = Transaction(connection, self.schema, row[0])
         try:
-            result = await work(Transaction(connection, self.schema, row[0]))
+            result = await work(transaction)
         except BaseException:
             if not connection.closed:
                 await connection.execute("ROLLBACK")
             raise
         try:
-            await connection.execute("COMMIT")
+            await connection.execute(transaction.ending)
         except psycopg.Error as error:
+            if connection.info.transaction_status == TransactionStatus.INERROR:
+                await connection.execute("ROLLBACK")  # what comes before the commit was refused
             # Only a commit that was refused is known not to have happened.
             if is_lost(error) and mode == _WRITING:
                 raise unknown_outcome(error, self.address.shown) from error

@@ -85,10 +85,12 @@ async def held_and_open(tx: Transaction, job: str, home: str) -> list[OpenRun]:
     return (await open_runs(tx, [(job, home)]))[job, home]
 
 
-async def in_the_way(tx: Transaction, blocking: OpenRun) -> RunInTheWay:
-    """The error that names it."""
-    [row] = await tx.all(_RUNS, ([blocking.number],))
-    return RunInTheWay(run_record(row))
+async def in_the_way(tx: Transaction, blocking: Sequence[OpenRun]) -> dict[int, RunInTheWay]:
+    """The errors that name them, by number."""
+    if not blocking:
+        return {}
+    found = await tx.all(_RUNS, ([run.number for run in blocking],))
+    return {row[0]: RunInTheWay(run_record(row)) for row in found}
 
 
 async def give_way(tx: Transaction, said: Sequence[tuple[int, Verdict]], at: int) -> dict[int, Row]:

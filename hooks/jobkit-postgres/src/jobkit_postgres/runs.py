@@ -79,12 +79,6 @@ WHERE id = %(id)s AND status = 'queued' AND lease_owner IS NULL
 """
 
 
-async def add(tx: Transaction, run: Row, not_before: int | None) -> Row:
-    """Insert *run*, of ``NEW_RUN``, as queued, or find it. A row of ``RUN``. RunInTheWay."""
-    await _admit(tx, run, not_before)
-    return await by_id(tx, run[_ID])
-
-
 async def add_and_start(tx: Transaction, run: Row, lease: Row, limits: Mapping[str, int]) -> tuple[Row, Row]:
     """Insert *run*, of ``NEW_RUN``, and start it under *lease*, of ``NEW_LEASE``, or find it as this owner
     started it. Rows of ``RUN`` and ``LEASE``. RunInTheWay."""
@@ -92,7 +86,7 @@ async def add_and_start(tx: Transaction, run: Row, lease: Row, limits: Mapping[s
     if await tx.one("SELECT 1 FROM jobkit.runs WHERE id = %s", (run[_ID],)) is None:
         if await _is_free(tx, run, limits):
             return await _add_started(tx, run, lease)
-        await _admit(tx, run, None)
+        await _admit(tx, run)
     return await _started_before(tx, run[_ID], lease, limits)
 
 
@@ -123,17 +117,14 @@ async def _start(tx: Transaction, run_id: str, lease: Row, limits: Mapping[str, 
     return await tx.one(_LEASE_OF, (run_id,))
 
 
-async def _admit(tx: Transaction, run: Row, not_before: int | None) -> None:
-    """Insert *run* as queued, if its overlap allows that, unless it is there. RunInTheWay."""
-    job, home = run[_JOB], run[_HOME]
-    await jobs.lock_one(tx, job, home)
-    if await tx.one("SELECT 1 FROM jobkit.runs WHERE id = %s", (run[_ID],)) is not None:
-        return
-    found = [] if run[_OVERLAP] == "allow" else await overlaps.held_and_open(tx, job, home)
+async def _admit(tx: Transaction, run: Row) -> None:
+    """Insert *run* as queued, if its overlap allows that. The row of its job is held. RunInTheWay."""
+    judged = run[_OVERLAP] != "allow"
+    found = await overlaps.held_and_open(tx, run[_JOB], run[_HOME]) if judged else []
     verdict = judge(run[_OVERLAP], found)
     if verdict.blocked is not None:
-        raise await overlaps.in_the_way(tx, verdict.blocked)
-    numbers = await insert(tx, [(*run, not_before)])
+        raise (await overlaps.in_the_way(tx, [verdict.blocked]))[verdict.blocked.number]
+    numbers = await insert(tx, [(*run, None)])
     await overlaps.give_way(tx, [(numbers[run[_ID]], verdict)], tx.at)
 
 

@@ -27,12 +27,13 @@ FROM jobkit.runs WHERE id = ANY(%s::text[]) AND status = 'queued'
 _LIMITS: Final = 5  # where it stands there
 
 _START: Final = f"""
+WITH clock AS MATERIALIZED (SELECT jobkit.instant() AS at)
 UPDATE jobkit.runs AS runs SET status = 'running', attempt = attempt + 1, fence = fence + 1,
-    started_at = coalesce(started_at, %s), attempt_since = %s, not_before = NULL, progress = NULL,
+    started_at = coalesce(started_at, clock.at), attempt_since = clock.at, not_before = NULL, progress = NULL,
     node = g_node, lease_owner = g_owner, lease_pinned = g_pinned::boolean, lease_duration = g_duration,
-    lease_expires_at = %s + g_duration
+    lease_expires_at = clock.at + g_duration
 FROM unnest(%s::text[], %s::text[], %s::text[], %s::int[], %s::bigint[])
-    AS given (g_id, g_node, g_owner, g_pinned, g_duration)
+    AS given (g_id, g_node, g_owner, g_pinned, g_duration), clock
 WHERE id = g_id RETURNING {LEASE}
 """
 
@@ -77,13 +78,12 @@ async def start(tx: Transaction, starts: Sequence[Start]) -> list[Row | RunNotFo
     owners = [one.lease[1] for one in starts]
     wishes = {row[0]: row for row in await tx.all(_WISHES, (ids, owners, ids))}
     room = await _look(tx, starts, wishes)
-    at = await tx.clock()
     chosen = [one for one in starts if one.run_id in wishes and room.admits(wishes[one.run_id], one.limits)]
     leases: dict[str, Row] = {}
     if chosen:
         rows = [(one.run_id, *one.lease) for one in chosen]
         columns = map(list, zip(*rows, strict=True))
-        leases = {row[0]: row for row in await tx.all(_START, (at, at, at, *columns))}
+        leases = {row[0]: row for row in await tx.all(_START, list(columns))}
     return [leases.get(id_) if id_ in keys else not_found(id_) for id_ in ids]
 
 

@@ -20,6 +20,7 @@ from jobkit.plugin.stores import (
     Outcome,
     Overlap,
     Progress,
+    RunInTheWay,
     RunNotFound,
     RunPage,
     RunQuery,
@@ -36,7 +37,8 @@ from jobkit.plugin.stores import (
     to_micros,
     write_position,
 )
-from jobkit_postgres import history, leases, lines, runs, starts, upkeep
+from jobkit_postgres import adding, history, leases, lines, runs, starts, upkeep
+from jobkit_postgres.adding import New
 from jobkit_postgres.batches import Batch
 from jobkit_postgres.connection import Address, Row
 from jobkit_postgres.database import Database, check_loop
@@ -86,6 +88,7 @@ class PostgresStore(LedgerPart, QueuePart, ServicePart, OutboxPart):
         self._database = Database(address, schema, size=pool_size, patience=patience, read_only=read_only)
         self._renewals = Renewals(address, schema)
         self._wakes = Wakes(direct if listen else None, schema)
+        self._adds = Batch(self._write_adds)
         self._starts = Batch(self._write_starts)
         self._finishes = Batch(self._write_finishes)
         self._lines = Batch(self._write_lines)
@@ -118,7 +121,7 @@ class PostgresStore(LedgerPart, QueuePart, ServicePart, OutboxPart):
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         with anyio.CancelScope(shield=True):
-            for batch in (self._starts, self._finishes, self._lines, self._progress):
+            for batch in (self._adds, self._starts, self._finishes, self._lines, self._progress):
                 await batch.drain()
             await self._wakes.close()
             await self._database.close()
@@ -143,8 +146,15 @@ class PostgresStore(LedgerPart, QueuePart, ServicePart, OutboxPart):
     # -- runs and leases ------------------------------------------------------------------------
 
     async def add_run(self, run: NewRun, *, overlap: Overlap = "allow") -> RunRecord:
-        new, not_before = rows.new_run_values(run, overlap), optional_micros(run.not_before)
-        return rows.run_record(await self._write_and_wake(lambda tx: runs.add(tx, new, not_before)))
+        new = New(rows.new_run_values(run, overlap), optional_micros(run.not_before))
+        self._database.check_writing()
+        answer = await self._adds.add(new.apart, new)
+        if isinstance(answer, RunInTheWay):
+            raise answer
+        return rows.run_record(answer)
+
+    async def _write_adds(self, wanted: list[New]) -> list[Row | RunInTheWay]:
+        return await self._write_and_wake(lambda tx: adding.add(tx, wanted))
 
     async def add_and_start(
         self,
@@ -190,7 +200,7 @@ class PostgresStore(LedgerPart, QueuePart, ServicePart, OutboxPart):
         async def work(tx: Transaction) -> list[Row | None]:
             answers, frees = await leases.finish(tx, finishes)
             if frees:
-                await tx.notify(self._wakes.name)
+                tx.notify(self._wakes.name)
             return answers
 
         return await self._database.write(work)

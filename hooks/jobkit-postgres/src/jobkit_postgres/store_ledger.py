@@ -55,7 +55,7 @@ class LedgerPart(StorePart):
     async def _register(self, tx: Transaction, some: Sequence[claims.Given]) -> list[Row | None]:
         found, changed = await claims.register(tx, some)
         if changed:
-            await tx.notify(self._wakes.name)
+            tx.notify(self._wakes.name)
         return found
 
     async def register_job(
@@ -85,7 +85,7 @@ class LedgerPart(StorePart):
             async def work(tx: Transaction, some: list[int] = some) -> list[claims.Answer]:
                 found = await claims.claim(tx, [steps[number] for number in some])
                 if any(answer.cancel is not None for answer in found):
-                    await tx.notify(self._wakes.name)
+                    tx.notify(self._wakes.name)
                 return found
 
             found = await self._database.write(work)

@@ -22,7 +22,7 @@ class StorePart:
 
         async def both(tx: Transaction) -> T:
             answer = await work(tx)
-            await tx.notify(self._wakes.name)
+            tx.notify(self._wakes.name)
             return answer
 
         return await self._database.write(both)

@@ -53,14 +53,24 @@ def beginning(schema: str, mode: str) -> bytes:
     )
 
 
+@functools.lru_cache(maxsize=64)
+def ending(schema: str, sender: str | None) -> bytes:
+    """Commit a transaction, and with it wake all who listen, but for *sender*."""
+    if sender is None:
+        return b"COMMIT"
+    words = ", ".join(sql.Literal(word).as_string() for word in (channel(schema), sender))
+    return f"SELECT pg_notify({words}); COMMIT".encode()
+
+
 class Transaction:
     """Statements in one transaction on *connection*; *at* is the store's clock when it began."""
 
-    __slots__ = ("_connection", "_schema", "at")
+    __slots__ = ("_connection", "_schema", "_sender", "at")
 
     def __init__(self, connection: AsyncLink, schema: str, at: int) -> None:
         self._connection = connection
         self._schema = schema
+        self._sender: str | None = None
         self.at = at
 
     async def all(self, statement: str, values: Values = ()) -> list[Row]:
@@ -89,9 +99,14 @@ class Transaction:
         """Hold the lock of that name, of this store, until the transaction ends."""
         await self.one(LOCK, (f"{self._schema}/{purpose}",))
 
-    async def notify(self, sender: str) -> None:
+    def notify(self, sender: str) -> None:
         """Wake all who listen, but for *sender*, when this is committed."""
-        await self.one("SELECT pg_notify(%s, %s)", (channel(self._schema), sender))
+        self._sender = sender
+
+    @property
+    def ending(self) -> bytes:
+        """What ends it: one journey to the server."""
+        return ending(self._schema, self._sender)
 
 
 # Locks of this kind are shared by all programs on a database: the class keeps ours apart from theirs.

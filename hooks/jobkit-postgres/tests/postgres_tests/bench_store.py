@@ -23,7 +23,7 @@ from jobkit.records import LogLine
 from jobkit.stores.base import Lease
 from jobkit.stores.ledger import JobKey, JobRegistration
 from jobkit.stores.outbox import SinkRegistration
-from jobkit.testing.conformance.kit import SECOND, outcome, request, run_claim
+from jobkit.testing.conformance.kit import SECOND, new_run, outcome, request, run_claim
 
 JOBS = 1000
 
@@ -66,6 +66,25 @@ async def main(url: str) -> None:
             print("cold" if turn == 0 else "warm")
             mark += SECOND
             await _second(store, counted, keys, mark)
+        await _added(store, counted, keys)
+
+
+async def _added(store: PostgresStore, counted: Counted, keys: list[JobKey]) -> None:
+    """Runs by hand: asked for together, and one by one."""
+
+    async def each(jobs: list[str]) -> None:
+        for job in jobs:
+            await store.add_run(new_run(job), overlap="queue")
+
+    jobs = [f"by-hand-{key.job}" for key in keys]
+    together, alone = jobs[100:], jobs[:100]
+    await measured(
+        "add, together",
+        counted,
+        len(together),
+        lambda: asyncio.gather(*(store.add_run(new_run(job), overlap="queue") for job in together)),
+    )
+    await measured("add, one by one", counted, len(alone), lambda: each(alone))
 
 
 async def _second(store: PostgresStore, counted: Counted, keys: list[JobKey], tick: object) -> None:

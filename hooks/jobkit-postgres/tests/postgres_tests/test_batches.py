@@ -8,9 +8,10 @@ from jobkit_postgres import transaction
 from jobkit_postgres.store import PostgresStore
 from postgres_tests.server import Server
 
-from jobkit.exceptions import RunNotFound
+from jobkit.exceptions import RunInTheWay, RunNotFound
 from jobkit.records import LogLine
-from jobkit.stores.base import Lease
+from jobkit.stores.base import Lease, NewRun, RunQuery
+from jobkit.stores.ledger_store import Overlap
 from jobkit.stores.outbox import SinkRegistration
 from jobkit.testing.conformance.kit import DAY, START, new_run, outcome, request
 
@@ -63,6 +64,34 @@ async def test_a_busy_moment_is_a_handful_of_statements(server: Server, tables: 
         assert len(await store.outbox("sink", limit=1000)) == RUNS
         for lease in leases:
             assert len(await store.log_lines(lease.run_id)) == 1
+
+
+async def test_what_is_added_together_is_a_handful_of_statements(
+    server: Server, tables: str, sent: list[str]
+) -> None:
+    """Each gets its number, and each job its own judgement, that of those added beside it included."""
+    async with PostgresStore(server.url, project="conformance", schema=tables) as store:
+        await store.add_run(new_run("job-7"))
+        refused: list[str] = []
+        sent.clear()
+
+        async def add(run: NewRun, overlap: Overlap) -> None:
+            try:
+                await store.add_run(run, overlap=overlap)
+            except RunInTheWay as error:
+                refused.append(f"{run.job} behind {error.run.number}")
+
+        async with anyio.create_task_group() as tasks:
+            for number in range(RUNS):
+                tasks.start_soon(add, new_run(f"job-{number}"), "skip")
+            for _ in range(RUNS):
+                tasks.start_soon(add, new_run("many"), "allow")
+            tasks.start_soon(add, new_run("job-3"), "queue")
+        assert len(sent) < RUNS / 4, sent
+        page = await store.runs(RunQuery(limit=1000))
+        assert sorted(run.number for run in page.runs if run.number is not None) == [*range(1, 2 * RUNS + 1)]
+        third = next(run.number for run in page.runs if run.job == "job-3")
+        assert sorted(refused) == [f"job-3 behind {third}", "job-7 behind 1"]
 
 
 async def test_one_that_fails_fails_alone(server: Server, tables: str) -> None:
