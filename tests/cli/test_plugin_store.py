@@ -148,6 +148,20 @@ def test_doctor_looks_at_it(proxied: CommandLine) -> None:
     assert "its tables are current" in stores[0]
 
 
+@pytest.mark.parametrize(
+    "words",
+    [("config", "show"), ("config", "explain", "scheduler.store"), ("config", "explain", "work")],
+    ids=" ".join,
+)
+def test_the_configuration_is_shown_beside_tables_of_plugins(
+    proxied: CommandLine, words: tuple[str, ...]
+) -> None:
+    """The plugins are loaded for their tables once, and not for the store besides, which nobody opens."""
+    proxied.file("jobkit.toml", SETTINGS + '\n[plugins.sqlite]\nurl = "sqlite:///data/shop.db"\n')
+    shown = proxied(*words)
+    assert shown.code == 0, shown.err
+
+
 def test_jobs_are_switched_as_ever(proxied: CommandLine) -> None:
     """That is kept in a file, whichever store there is."""
     assert proxied("disable", "work").code == 0

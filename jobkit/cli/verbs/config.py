@@ -172,7 +172,7 @@ def _hides(config: Config) -> Callable[[Sequence[str]], bool] | None:
 
 def _with_plugins(session: Session) -> Config:
     """The configuration, checked by the plugins that it speaks to; without such, none is loaded."""
-    config = configuration(session)
+    config = configuration(session, store=False)
     if not _speaks_to_plugins(config.tree):
         return config
     with _prepared(session) as project:
