@@ -47,6 +47,8 @@ class JobkitError(Exception):
     default_code: ClassVar[str] = "JK901"
     #: Where this is about the settings of a plugin: the keys whose values may be quoted from the file.
     shown_keys: frozenset[str] | None = None
+    #: Set by plugins where message and help say all: a record then keeps no frames, which would be theirs.
+    without_frames: bool = False
 
     def __init__(
         self,

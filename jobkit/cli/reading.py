@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from jobkit.cli.exit_codes import ExitCode
-from jobkit.cli.stores import open_store, with_plugins
-from jobkit.exceptions import StoreError
+from jobkit.cli.stores import is_foreign, open_store, with_plugins
+from jobkit.exceptions import StoreError, StoreUnavailable
 from jobkit.records import RunRecord
 from jobkit.statuses import RunStatus
 
@@ -110,8 +110,10 @@ async def _opened_for_reading(stack: AsyncExitStack, config: Config) -> History 
     try:
         store = await stack.enter_async_context(open_store(config, read_only=True))
         lost = await settle_dead(store)
-    except StoreError:
+    except StoreError as error:
         await stack.aclose()
+        if isinstance(error, StoreUnavailable) and is_foreign(config):
+            raise  # a server that does not answer is not waited for twice
         return None  # opening it for writing mends it, or says what is wrong with it
     if lost and await _settled(config):
         lost = frozenset()

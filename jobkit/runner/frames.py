@@ -6,6 +6,7 @@ import traceback
 from collections.abc import Iterator
 from types import TracebackType
 
+from jobkit.exceptions import JobkitError
 from jobkit.logs.frames import chained, is_machinery, is_ours, users, waits
 from jobkit.redaction import Redactor
 from jobkit.sanitising import escape_controls
@@ -20,6 +21,8 @@ def format_traceback(error: BaseException, redactor: Redactor) -> str | None:
     Frames of jobkit are left out everywhere, those of the event loop and the import system where they
     lead up to the user's. *redactor* masks secrets. Never raises.
     """
+    if isinstance(error, JobkitError) and error.without_frames:
+        return None
     try:
         trace = _from_user(error.__traceback__)
         summary = traceback.TracebackException(type(error), error, trace, compact=True)

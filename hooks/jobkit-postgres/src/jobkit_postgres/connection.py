@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import re
 import socket
 import threading
 from collections.abc import Iterator
@@ -23,6 +24,9 @@ OLDEST: Final = 15
 Row = tuple[Any, ...]
 AsyncLink = AsyncConnection[Row]
 Link = Connection[Row]
+
+_CUT: Final = re.compile(r"\w+://(?:[^@/?]*/[^?]*@|[^?]*@[^?]*@)")
+"""An address whose user or password contains a / or an @ that is written as such."""
 
 # What the address does not say itself. A peer that vanished is noticed within half a minute, by the kernel.
 _DEFAULTS: Final[dict[str, str]] = {
@@ -50,12 +54,11 @@ class Address:
             given = {name: value for name, value in conninfo_to_dict(url).items() if value is not None}
         except psycopg.ProgrammingError:
             # Its text repeats the address, and with it the password; so does the chain of errors.
-            raise StoreError(
-                "the address of the run store is not one of PostgreSQL's",
-                code="JK604",
-                help="write something like postgresql://app@db.example/shop in [scheduler] store;"
-                " characters such as @ and / in a password are written %40 and %2F",
-            ) from None
+            raise _not_an_address("is not one of PostgreSQL's") from None
+        ports = str(given.get("port") or "").split(",")
+        if _CUT.match(url) or not all(port == "" or port.isdecimal() for port in ports):
+            # libpq takes parts of the password for host, port or database then, and those are shown.
+            raise _not_an_address("has a / before its @, more than one @, or a port that is no number")
         return cls(make_conninfo("", **{**_DEFAULTS, **given}), _shown(given))
 
     async def connect(self) -> AsyncLink:
@@ -65,6 +68,15 @@ class Address:
     def connect_here(self, seconds: int) -> Link:
         """The same for threads; blocks, for so many seconds at most with each host."""
         return Connection.connect(self.conninfo, connect_timeout=seconds, **settings())
+
+
+def _not_an_address(why: str) -> StoreError:
+    return StoreError(
+        f"the address of the database {why}",
+        code="JK604",
+        help="write something like postgresql://app@db.example:5432/shop;"
+        " characters such as @ and / in a user or a password are written %40 and %2F",
+    )
 
 
 def settings() -> dict[str, Any]:

@@ -6,8 +6,11 @@ from typing import Final
 
 import psycopg
 
-from jobkit.plugin import escape_controls, redact, shorten
 from jobkit.plugin.stores import StoreError, StoreUnavailable
+from jobkit_postgres.refused import refusal, said_by
+
+SETTING: Final = "[scheduler] store"
+"""Where people have named the database."""
 
 #: Another attempt of the same transaction may succeed at once.
 _AGAIN: Final = (
@@ -39,10 +42,11 @@ def is_lost(error: psycopg.Error) -> bool:
 
 def translated(error: psycopg.Error, shown: str, *, connecting: bool = False) -> StoreError:
     """The store's error for *error*; *shown* is how people know the database."""
-    said = _said(error)
-    refused = _refused(error, shown, said) if connecting else None
+    said = said_by(error)
+    refused = refusal(error, f"the run store {shown}", SETTING) if connecting else None
     if refused is not None:
-        return refused
+        kind = StoreUnavailable if refused.passes else StoreError
+        return kind(refused.message, code=refused.code, help=refused.help)
     state = error.sqlstate or ""
     if isinstance(error, psycopg.errors.InsufficientPrivilege):
         return no_rights(shown, said)
@@ -55,7 +59,8 @@ def translated(error: psycopg.Error, shown: str, *, connecting: bool = False) ->
     if isinstance(error, psycopg.InterfaceError) or not state or state.startswith(_PASSING):
         return StoreUnavailable(
             f"the run store {shown} does not answer: {said}",
-            help="look at the server and at the network; jobkit goes on by itself when it is back",
+            help="see that the server runs, and can be reached from here; schedulers that run go on by"
+            " themselves when it is back",
         )
     return StoreError(
         f"the run store {shown} does not answer as it should: {said} ({state})",
@@ -71,13 +76,13 @@ def none_free(shown: str, why: psycopg.Error | None) -> StoreUnavailable:
             help="raise [plugins.postgres] pool_size, or patience, if that happens often",
         )
     reason = translated(why, shown, connecting=True)
-    return StoreUnavailable(reason.message, help=reason.help)
+    return StoreUnavailable(reason.message, code=reason.code, help=reason.help)
 
 
 def unknown_outcome(error: psycopg.Error, shown: str) -> StoreUnavailable:
     """The connection was lost while the commit was on its way."""
     return StoreUnavailable(
-        f"the run store {shown} was lost in the middle of a commit: {_said(error)}",
+        f"the run store {shown} was lost in the middle of a commit: {said_by(error)}",
         help="nobody knows whether it was written; the same call again finds out, and writes nothing twice",
     )
 
@@ -87,36 +92,6 @@ def no_rights(shown: str, said: str) -> StoreError:
     return StoreError(
         f"the role has no right to use the run store {shown}: {said}",
         code="JK625",
-        help="grant it the schema and what is in it, or let the owner run `jobkit db upgrade`",
+        help="grant it the schema and what is in it, or let the owner run `jobkit db upgrade`;"
+        " `jobkit explain JK625` has the words",
     )
-
-
-def _refused(error: psycopg.Error, shown: str, said: str) -> StoreError | None:
-    """What the server answers to who wants a connection. libpq hands over its text, and no code."""
-    text, state = str(error), error.sqlstate or ""
-    if state in ("28P01", "28000") or "authentication failed" in text or "no pg_hba.conf entry" in text:
-        return StoreError(
-            f"the server of the run store {shown} does not let us in: {said}",
-            code="JK622",
-            help="look at the user and the password in [scheduler] store, and at the server's pg_hba.conf",
-        )
-    if "no password supplied" in text or (state == "" and 'role "' in text and "does not exist" in text):
-        return StoreError(
-            f"the server of the run store {shown} does not let us in: {said}",
-            code="JK622",
-            help="write user and password into [scheduler] store, or set PGPASSFILE",
-        )
-    if state == "3D000" or ('database "' in text and "does not exist" in text):
-        return StoreError(
-            f"there is no such database on the server of the run store {shown}: {said}",
-            code="JK623",
-            help="make it with `createdb`, or name another one in [scheduler] store",
-        )
-    if state == "42501" or "permission denied for database" in text:
-        return no_rights(shown, said)
-    return None
-
-
-def _said(error: psycopg.Error) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return shorten(escape_controls(redact("; ".join(lines) or type(error).__name__)), 300)

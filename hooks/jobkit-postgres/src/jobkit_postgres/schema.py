@@ -19,6 +19,7 @@ from jobkit.plugin.stores import (
 )
 from jobkit_postgres.connection import OLDEST, Address, AsyncLink
 from jobkit_postgres.errors import translated
+from jobkit_postgres.refused import said_by
 from jobkit_postgres.transaction import LOCK, qualified
 
 _LIMITS: Final = "SET LOCAL lock_timeout = 30000; SET LOCAL statement_timeout = 0"
@@ -65,8 +66,9 @@ class Tables:
             rest = await self._lacking(connection)
             missed = [step for step in rest if step.needed_to_read or not read_only]
             if missed:
+                what = f"lacks migration {missed[0].name}" if missed[0].number > 1 else "has no tables yet"
                 raise StoreError(
-                    f"{self._name} lacks migration {missed[0].name}",
+                    f"{self._name} {what}",
                     code="JK609",
                     help="run `jobkit db upgrade`: tables on a server are changed when you say so",
                 )
@@ -116,9 +118,21 @@ class Tables:
         cursor = await connection.execute("SELECT 1 FROM pg_namespace WHERE nspname = %s", (self._schema,))
         # A role that may not make schemas can have been given one.
         if await cursor.fetchone() is None:
-            await connection.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(self._schema)))
+            await self._make_schema(connection)
         if not await self._there(connection):
             await connection.execute(self._sql(_REMEMBERED))
+
+    async def _make_schema(self, connection: AsyncLink) -> None:
+        name, role = (sql.Identifier(text) for text in (self._schema, connection.info.user))
+        try:
+            await connection.execute(sql.SQL("CREATE SCHEMA {}").format(name))
+        except psycopg.errors.InsufficientPrivilege as error:
+            words = sql.SQL("CREATE SCHEMA {} AUTHORIZATION {}").format(name, role).as_string()
+            raise StoreError(
+                f"the role may not make a schema for {self._name}: {said_by(error)}",
+                code="JK625",
+                help=f"let an owner of the database say `{words}`; then `jobkit db upgrade` makes the tables",
+            ) from error
 
     async def _apply(self, connection: AsyncLink, migration: Migration) -> None:
         try:
@@ -171,10 +185,11 @@ class Tables:
         )
         missing = [name for (name,) in await cursor.fetchall() if name != "migrations"]
         if missing:
+            schema = sql.Identifier(self._schema).as_string()
             raise StoreError(
                 f"the role has not all rights on {', '.join(missing)} of {self._name}",
                 code="JK625",
-                help=f"GRANT {wanted} ON ALL TABLES IN SCHEMA {self._schema} to it, and USAGE on the schema",
+                help=f"GRANT {wanted} ON ALL TABLES IN SCHEMA {schema} to it, and USAGE on the schema",
             )
 
     async def _status(self, connection: AsyncLink, rest: tuple[Migration, ...]) -> SchemaStatus:

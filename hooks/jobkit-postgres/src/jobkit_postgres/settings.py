@@ -8,6 +8,7 @@ from typing import Annotated
 import msgspec
 
 from jobkit import Secret
+from jobkit.plugin.stores import StoreError
 from jobkit_postgres.connection import Address
 
 _LONGEST = 63
@@ -37,7 +38,7 @@ class PostgresSettings(msgspec.Struct, frozen=True, kw_only=True):
         Secret | None, msgspec.Meta(description="the database of the service `db`, if it is another one")
     ] = None
     jobs_pool_size: Annotated[
-        int, msgspec.Meta(description="most connections of the service `db`", ge=1, le=1000)
+        int, msgspec.Meta(description="most connections of the service `db`, and of `db_sync`", ge=1, le=1000)
     ] = 10
 
     def __post_init__(self) -> None:
@@ -47,6 +48,13 @@ class PostgresSettings(msgspec.Struct, frozen=True, kw_only=True):
             raise ValueError("names that begin with pg_ are PostgreSQL's own")
         if self.patience <= timedelta(0):
             raise ValueError("its patience is more than nothing")
-        for url in (self.direct_url, self.url):
+        for key, url in (("direct_url", self.direct_url), ("url", self.url)):
             if url is not None:
-                Address.parse(url)
+                _check_address(key, url)
+
+
+def _check_address(key: str, url: str) -> None:
+    try:
+        Address.parse(url)
+    except StoreError as error:
+        raise ValueError(f"its {key}: {error.message}; {error.help}") from None
