@@ -13,8 +13,8 @@ from typing import Protocol
 
 import anyio
 
-#: A process needs some time to start; a virtual clock is further away from the machine's.
-_NO_SHIFT = timedelta(minutes=5)
+#: Two clocks that are read one after the other differ by less, unless they are different ones.
+_SAME = timedelta(milliseconds=1)
 
 
 class Ticker(Protocol):
@@ -86,11 +86,18 @@ class _ShiftedClock(SystemClock):
     def now(self) -> datetime:
         return super().now() + self._by
 
+    async def sleep_until(self, instant: datetime) -> None:
+        await SystemClock().sleep_until(instant - self._by)
 
-def clock_like(now: datetime) -> Clock:
-    """The clock of a process that was started by one whose clock shows *now*."""
-    by = now - datetime.now(UTC)
-    return SystemClock() if abs(by) < _NO_SHIFT else _ShiftedClock(by)
+
+def ahead_of_machine(clock: Clock) -> timedelta:
+    """By how much *clock* is ahead of the machine's: a process on it that is told so can have the same."""
+    return clock.now() - SystemClock().now()
+
+
+def clock_ahead(by: timedelta) -> Clock:
+    """A clock that is ahead of the machine's."""
+    return SystemClock() if abs(by) < _SAME else _ShiftedClock(by)
 
 
 class _ThreadTicker:

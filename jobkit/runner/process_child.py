@@ -19,7 +19,7 @@ from typing import Any
 
 import anyio
 
-from jobkit.clock import Clock, clock_like
+from jobkit.clock import Clock, clock_ahead
 from jobkit.exceptions import JobkitError
 from jobkit.job import JobSpec
 from jobkit.logs import configure, install
@@ -150,7 +150,7 @@ def _execute(channel: Channel, message: Mapping[str, Any]) -> None:
 
 
 async def _attempt(channel: Channel, message: Mapping[str, Any], project: Project, spec: JobSpec) -> Verdict:
-    clock = clock_like(datetime.fromisoformat(message["now"]))
+    clock = clock_ahead(timedelta(seconds=message["clock_ahead"]))
     site = _site(message, project, clock)
     schema = spec.signature.parameters
     parameters = schema.complete(schema.from_values(message["parameters"], job=spec.name), job=spec.name)
@@ -160,7 +160,13 @@ async def _attempt(channel: Channel, message: Mapping[str, Any], project: Projec
     parent = Parent(channel)
     async with site, anyio.create_task_group() as tasks:
         with RunCapture(
-            run.id, run.number or 0, run.job, run.extension, message["attempt"], secrets=secrets
+            run.id,
+            run.number or 0,
+            run.job,
+            run.extension,
+            message["attempt"],
+            secrets=secrets,
+            now=clock.now,
         ) as capture:
             order = Order(
                 spec,

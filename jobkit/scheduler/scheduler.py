@@ -147,7 +147,7 @@ class Scheduler:
             CurrentJobs(self._post),
             store,
             config=project.config,
-            clock=self._clock,
+            clock=self._post.time.clock(),
             services=project.given,
             observer=self._observer,
             cleanup=self._cleanup,

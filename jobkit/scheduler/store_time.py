@@ -48,3 +48,18 @@ class StoreTime:
     async def sleep_until(self, instant: datetime) -> None:
         """Return once :meth:`now` has reached *instant*, and not before a moment has passed for others."""
         await self._clock.sleep_until(instant - self._ahead)
+
+    def clock(self) -> Clock:
+        """A clock that shows it: what is written by it can be compared with what other hosts have written."""
+        return _StoreClock(self, self._clock)
+
+
+class _StoreClock:
+    """A host's clock, set right."""
+
+    def __init__(self, time: StoreTime, host: Clock) -> None:
+        self.now = time.now
+        self.sleep_until = time.sleep_until
+        self.monotonic = host.monotonic
+        self.pause = host.pause
+        self.every = host.every

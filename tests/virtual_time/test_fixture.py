@@ -48,13 +48,13 @@ def test_a_run_inside_of_virtual_time(jobkit_run: JobkitRun, virtual_clock: Virt
 
 
 def test_a_process_has_the_virtual_wall_clock(virtual_clock: VirtualClock) -> None:
-    """``clock_like`` gives a process the time of the one that started it."""
-    from jobkit.clock import SystemClock, clock_like
+    """It is told by how much the clock of whoever started it is ahead of the machine's."""
+    from jobkit.clock import SystemClock, ahead_of_machine, clock_ahead
 
     virtual_clock.step(timedelta(days=-400))
-    shifted = clock_like(virtual_clock.now()).now()
+    shifted = clock_ahead(ahead_of_machine(virtual_clock)).now()
     assert abs(shifted - virtual_clock.now()) < timedelta(minutes=1)
-    assert type(clock_like(SystemClock().now())) is SystemClock
+    assert type(clock_ahead(timedelta(0))) is SystemClock
 
 
 def test_an_error_reaches_the_test(jobkit_run: JobkitRun, virtual_clock: VirtualClock) -> None:

@@ -220,8 +220,8 @@ class ProcessAttempt:
 
     def _order_message(self) -> dict[str, Any]:
         config = self._site.config
-        cleanup, now = self._site.cleanup.total_seconds(), self._site.clock.now()
-        return wire.order_message(self.order, config, cleanup, self._site.hooks, now)
+        cleanup = self._site.cleanup.total_seconds()
+        return wire.order_message(self.order, config, cleanup, self._site.hooks, self._site.clock)
 
     # -- ending -------------------------------------------------------------------------------------
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
+from jobkit.clock import ahead_of_machine
 from jobkit.exceptions import JobkitError, ParameterError, RunError, RunRefused, UsageError
 from jobkit.logs import setup
 from jobkit.plugins.failures import PluginFailure
@@ -64,12 +65,12 @@ def read(value: Any, kind: type[T]) -> T:
 
 
 def order_message(
-    order: Order, config: Config, cleanup: float, hooks: Hooks | None, now: datetime
+    order: Order, config: Config, cleanup: float, hooks: Hooks | None, clock: Clock
 ) -> dict[str, Any]:
-    """An order, and what the process has to know of this one. *now* is this process's time."""
+    """An order, and what the process has to know of this one, whose clock is *clock*."""
     limit = order.limit
     return {
-        "now": now.isoformat(),
+        "clock_ahead": ahead_of_machine(clock).total_seconds(),
         "root": str(config.root),
         "env": config.env,
         "level": next(name for name, level in setup.LEVELS.items() if level == setup.state().level),

@@ -74,7 +74,8 @@ FROM (
 _NOT_MADE_UP = """
 SELECT job, first, last FROM jobkit.spans AS missed WHERE reason = 'misfire' AND job ~ '^job_.*[2-9]$'
     AND NOT EXISTS (
-        SELECT 1 FROM jobkit.runs WHERE job = missed.job AND tick = missed.last + 1000000 AND trigger = 'catchup'
+        SELECT 1 FROM jobkit.runs WHERE job = missed.job AND tick = missed.last + 1000000
+        AND trigger = 'catchup'
     ) AND NOT EXISTS (
         SELECT 1 FROM jobkit.spans AS other WHERE other.job = missed.job AND other.reason = 'overlap'
         AND other.first <= missed.last + 1000000 AND other.last > missed.last
@@ -186,7 +187,9 @@ class Deployment:
         assert len(accounted) == self.jobs
         twice = "SELECT job, tick FROM jobkit.runs WHERE tick IS NOT NULL GROUP BY 1, 2 HAVING count(*) > 1"
         assert self.rows(twice) == []
-        both = "SELECT runs.id FROM jobkit.runs AS runs JOIN jobkit.spans USING (job) WHERE tick BETWEEN first AND last"
+        both = (
+            "SELECT runs.id FROM jobkit.runs JOIN jobkit.spans USING (job) WHERE tick BETWEEN first AND last"
+        )
         assert self.rows(both) == [], "ticks with a run that are said to have none"
         executed = Counter(_lines(self.root / "executed"))
         assert [run for run, times in executed.items() if times > 1] == []
