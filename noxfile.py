@@ -5,6 +5,8 @@ Whatever follows ``--`` goes to the tool: ``nox -s tests-3.12 -- -k cron -x``.
 
 from __future__ import annotations
 
+import os
+
 import nox
 
 nox.needs_version = ">=2024.4.15"
@@ -13,6 +15,8 @@ nox.options.reuse_existing_virtualenvs = True
 nox.options.sessions = ["lint", "types", "tests"]
 
 PYTHONS = ["3.11", "3.12", "3.13", "3.14"]
+#: The servers that the tests bring, newest first. The oldest one that is supported, 15, has to be given.
+POSTGRES = ["18", "16"]
 #: The plugins of this repository, as pip takes them.
 HOOKS = [
     *("-e", "hooks/jobkit-hello"),
@@ -26,6 +30,18 @@ def tests(session: nox.Session) -> None:
     """The whole suite but its slow part, on every Python that is installed."""
     session.install("-e", ".[test]", *HOOKS)
     session.run("python", "-m", "pytest", "-n", "2", *session.posargs)
+
+
+@nox.session
+def postgres(session: nox.Session) -> None:
+    """The store on PostgreSQL: JOBKIT_TEST_POSTGRES_URL names the server, else it is each of the wheel."""
+    session.install("-e", ".[test]", *HOOKS)
+    command = ["python", "-m", "pytest", "-n", "2", "hooks/jobkit-postgres/tests", *session.posargs]
+    if os.environ.get("JOBKIT_TEST_POSTGRES_URL"):
+        session.run(*command)
+    else:
+        for version in POSTGRES:
+            session.run(*command, env={"PGSERVER_POSTGRES_VERSION": version})
 
 
 @nox.session
