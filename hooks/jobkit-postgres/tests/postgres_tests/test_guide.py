@@ -150,8 +150,9 @@ def nodes(reader: Reader) -> set[str]:
 
 def test_the_page_from_an_empty_server_to_a_restored_backup(reader: Reader) -> None:
     """Each of its blocks does what the text around it says; two schedulers share the work."""
-    sql = reader.block("create role shop_owner")
-    reader.does(f"psql --set=ON_ERROR_STOP=1 --username=postgres --dbname=postgres <<'SQL'\n{sql}\nSQL")
+    for database, word in (("postgres", "create role shop_owner"), ("shop", "create schema jobkit")):
+        sql = reader.block(word)
+        reader.does(f"psql --set=ON_ERROR_STOP=1 --dbname={database} <<'SQL'\n{sql}\nSQL")
     reader.write("required_plugins")
     reader.write('store = "${DATABASE_URL}"')
     reader.follows("db upgrade")
