@@ -30,6 +30,7 @@ _MODULES = (
     "leases",
     "lifetime",
     "lines",
+    "migrations",
     "outbox",
     "overlap",
     "pinned",
@@ -58,6 +59,7 @@ from jobkit.testing.conformance.kit import HeldClock, OpenStore, StoreClock
 from jobkit.testing.conformance.leases import LeaseCases
 from jobkit.testing.conformance.lifetime import LifetimeCases
 from jobkit.testing.conformance.lines import LineCases
+from jobkit.testing.conformance.migrations import MigrationConformance, Ship
 from jobkit.testing.conformance.outbox import OutboxCases
 from jobkit.testing.conformance.overlap import OverlapCases
 from jobkit.testing.conformance.pinned import PinnedCases
@@ -73,7 +75,7 @@ from jobkit.testing.conformance.turns import TurnCases
 from jobkit.testing.conformance.verdicts import VerdictCases
 from jobkit.testing.conformance.wakes import WakeCases
 
-__all__ = ["HeldClock", "OpenStore", "StoreClock", "StoreConformance"]
+__all__ = ["HeldClock", "MigrationConformance", "OpenStore", "Ship", "StoreClock", "StoreConformance"]
 
 
 class StoreConformance(

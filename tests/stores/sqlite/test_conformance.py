@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 
 from jobkit.stores.base import Store
+from jobkit.stores.migrations import Migrations
+from jobkit.stores.sqlite import schema
 from jobkit.stores.sqlite.store import SqliteStore
-from jobkit.testing.conformance import OpenStore, StoreClock, StoreConformance
+from jobkit.testing.conformance import MigrationConformance, OpenStore, Ship, StoreClock, StoreConformance
 
 
 class TestSqliteStore(StoreConformance):
@@ -22,3 +24,22 @@ class TestSqliteStore(StoreConformance):
             )
 
         return open_store
+
+
+class TestMigrations(MigrationConformance):
+    """The tables in the file."""
+
+    @pytest.fixture
+    def open_store(self, tmp_path: Path) -> OpenStore:
+        def open_store(*, project: str = "conformance") -> Store:
+            return SqliteStore(tmp_path / ".jobkit" / "jobkit.db", project=project, root=tmp_path)
+
+        return open_store
+
+    @pytest.fixture
+    def shipped(self) -> Migrations:
+        return Migrations(schema.known())
+
+    @pytest.fixture
+    def ship(self, monkeypatch: pytest.MonkeyPatch) -> Ship:
+        return lambda migrations: monkeypatch.setattr(schema, "known", lambda: migrations.steps)

@@ -101,8 +101,8 @@ async def finish(tx: Transaction, finishes: Sequence[Finish]) -> tuple[list[Row 
     For each a row of ``RUN``, or None if its lease was fenced and the outcome is kept as a late one; then
     whether other runs may have waited for one of them.
     """
-    ids = [lease.run_id for lease, _ in finishes]
-    await tx.all(HOLD, (ids,))
+    if len(finishes) > 1:  # one alone holds its row by changing it
+        await tx.all(HOLD, ([lease.run_id for lease, _ in finishes],))
     rows = [(*_key(lease), *outcome_values(outcome)) for lease, outcome in finishes]
     ended = {row[0] - 1: row[1:] for row in await tx.all(_FINISH, columns_of(list(_FINISHES), rows))}
     answers: list[Row | None] = []

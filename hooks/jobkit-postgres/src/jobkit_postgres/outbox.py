@@ -12,11 +12,14 @@ from typing import Final
 from jobkit.plugin.rows import DEAD_LETTER, ENTRY, SINK
 from jobkit.plugin.stores import FORGOTTEN_MICROS
 from jobkit_postgres.connection import Row
-from jobkit_postgres.transaction import Transaction
+from jobkit_postgres.transaction import LOCKING, Transaction
 
 _LOCK: Final = "outbox"
 
-_WANTED: Final = "SELECT 1 FROM jobkit.sinks WHERE seen_at > %s LIMIT 1"
+# Nothing is locked where no sink is wanted.
+_LOCK_IF_WANTED: Final = f"""
+SELECT {LOCKING} FROM (SELECT 1 FROM jobkit.sinks WHERE seen_at > %s LIMIT 1) AS wanted
+"""
 
 _ADD: Final = """
 INSERT INTO jobkit.outbox (sink, run, added_at)
@@ -124,10 +127,8 @@ async def add(tx: Transaction, runs: Sequence[int], at: int) -> None:
     """Have the runs of these numbers, which have just ended in that order, wait for every sink that is
     wanted. The last that a transaction does but for waking others: its lock is that of all."""
     since = at - FORGOTTEN_MICROS
-    if not runs or await tx.one(_WANTED, (since,)) is None:
-        return
-    await tx.lock(_LOCK)
-    await tx.run(_ADD, (at, list(runs), since))
+    if runs and await tx.lock_by(_LOCK_IF_WANTED, _LOCK, since):
+        await tx.run(_ADD, (at, list(runs), since))
 
 
 async def register(tx: Transaction, sinks: Sequence[tuple[str, int]]) -> None:

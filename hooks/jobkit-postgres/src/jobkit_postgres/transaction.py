@@ -99,6 +99,10 @@ class Transaction:
         """Hold the lock of that name, of this store, until the transaction ends."""
         await self.one(LOCK, (f"{self._schema}/{purpose}",))
 
+    async def lock_by(self, statement: str, purpose: str, *values: Any) -> bool:
+        """Hold it for each row of *statement*, which selects :data:`LOCKING`; whether there is one."""
+        return await self.one(statement, (f"{self._schema}/{purpose}", *values)) is not None
+
     def notify(self, sender: str) -> None:
         """Wake all who listen, but for *sender*, when this is committed."""
         self._sender = sender
@@ -110,7 +114,8 @@ class Transaction:
 
 
 # Locks of this kind are shared by all programs on a database: the class keeps ours apart from theirs.
-LOCK: Final = "SELECT pg_advisory_xact_lock(1785684587, hashtext(%s))"
+LOCKING: Final = "pg_advisory_xact_lock(1785684587, hashtext(%s))"
+LOCK: Final = f"SELECT {LOCKING}"
 
 
 def channel(schema: str) -> str:

@@ -6,29 +6,55 @@ from collections.abc import Iterator
 
 import psycopg
 import pytest
+from jobkit_postgres import schema as tables
 from jobkit_postgres.store import PostgresStore
 from postgres_tests.kit import ServerClock, made
 from postgres_tests.server import Server
 
-from jobkit.stores.base import Store
-from jobkit.testing.conformance import OpenStore, StoreClock, StoreConformance
+from jobkit.plugin import Migrations, Store
+from jobkit.testing.conformance import MigrationConformance, OpenStore, Ship, StoreClock, StoreConformance
 
 
-class TestPostgresStore(StoreConformance):
-    """Every case, on asyncio: psycopg's asynchronous side knows no other event loop."""
+class OnServer:
+    """A store in a schema of the test's own, and the server's clock in the hands of the cases."""
 
     @pytest.fixture
     def clock(self, server: Server, schema: str) -> Iterator[StoreClock]:
-        """The server's clock, in the hands of the cases."""
         with psycopg.connect(server.url, autocommit=True) as connection:
             made(server, schema)
             yield ServerClock(connection, schema)
 
     @pytest.fixture
     def open_store(self, server: Server, schema: str, clock: StoreClock) -> OpenStore:
-        """A store in the schema of this test."""
+        return _opens(server, schema)
 
-        def open_store(*, project: str = "conformance") -> Store:
-            return PostgresStore(server.url, project=project, schema=schema)
 
-        return open_store
+class TestPostgresStore(OnServer, StoreConformance):
+    """Every case, on asyncio: psycopg's asynchronous side knows no other event loop."""
+
+
+class TestMigrations(MigrationConformance):
+    """The same for its tables."""
+
+    @pytest.fixture
+    def open_store(self, server: Server, schema: str) -> OpenStore:
+        return _opens(server, schema)
+
+    @pytest.fixture
+    def ship(self, monkeypatch: pytest.MonkeyPatch) -> Ship:
+        return lambda migrations: monkeypatch.setattr(tables, "known", lambda: migrations.steps)
+
+    @pytest.fixture
+    def shipped(self) -> Migrations:
+        return Migrations(tables.known())
+
+    @pytest.fixture
+    def table(self) -> str:
+        return "CREATE TABLE jobkit.{name} (x text)"
+
+
+def _opens(server: Server, schema: str) -> OpenStore:
+    def open_store(*, project: str = "conformance") -> Store:
+        return PostgresStore(server.url, project=project, schema=schema)
+
+    return open_store
