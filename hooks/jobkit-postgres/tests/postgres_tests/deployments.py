@@ -88,7 +88,7 @@ class Deployment:
 
     def __init__(self, root: Path, server: Server, *, jobs: int, url: str | None = None) -> None:
         self.root = root
-        self.server = server
+        self.database = server.url
         self.jobs = jobs
         self.processes: list[subprocess.Popen[bytes]] = []
         folder = root / "extensions" / "shop" / "jobs"
@@ -155,7 +155,7 @@ class Deployment:
     # -- the database -----------------------------------------------------------------------------------
 
     def rows(self, statement: str) -> list[tuple[Any, ...]]:
-        with psycopg.connect(self.server.url) as connection:
+        with psycopg.connect(self.database) as connection:
             return connection.execute(statement.encode()).fetchall()
 
     def value(self, statement: str) -> Any:
@@ -179,8 +179,8 @@ class Deployment:
 
     # -- what must hold ---------------------------------------------------------------------------------
 
-    def check_ledger(self) -> None:
-        """Of every tick exactly one row, which was executed once at the most."""
+    def check_accounted(self) -> None:
+        """Of every tick exactly one row."""
         accounted = self.rows(_ACCOUNTED)
         wrong = [row for row in accounted if row[1] != row[2]]
         assert not wrong, "ticks that were due, and ticks that are accounted for"
@@ -191,6 +191,10 @@ class Deployment:
             "SELECT runs.id FROM jobkit.runs JOIN jobkit.spans USING (job) WHERE tick BETWEEN first AND last"
         )
         assert self.rows(both) == [], "ticks with a run that are said to have none"
+
+    def check_ledger(self) -> None:
+        """Of every tick exactly one row, and each run was executed once at the most."""
+        self.check_accounted()
         executed = Counter(_lines(self.root / "executed"))
         assert [run for run, times in executed.items() if times > 1] == []
         known = dict(self.rows("SELECT id, status FROM jobkit.runs WHERE tick IS NOT NULL"))

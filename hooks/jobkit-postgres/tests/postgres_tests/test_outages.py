@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable
-from typing import Any
 
 import anyio
 import psycopg
 import pytest
 from jobkit_postgres import database, renewals, transaction
 from jobkit_postgres.store import PostgresStore
-from postgres_tests.kit import made
+from postgres_tests.kit import made, sooner_or_later
 from postgres_tests.server import Server, thaw
 from psycopg import sql
 
@@ -21,16 +19,6 @@ from jobkit.stores.base import RunQuery
 from jobkit.testing.conformance.kit import new_run, outcome, started
 
 pytestmark = pytest.mark.anyio
-
-
-async def sooner_or_later(call: Callable[[], Awaitable[Any]]) -> Any:
-    """What *call* answers when it does; until then it says that it may succeed later, and nothing else."""
-    with anyio.fail_after(30):
-        while True:
-            try:
-                return await call()
-            except StoreUnavailable:
-                await anyio.sleep(0.05)
 
 
 async def test_after_a_restart_it_goes_on(own_server: Server, caplog: pytest.LogCaptureFixture) -> None:
