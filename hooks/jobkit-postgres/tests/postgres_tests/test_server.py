@@ -28,7 +28,7 @@ def test_one_of_its_own_can_be_restarted(own_server: Server) -> None:
 def test_without_the_wheel_a_test_is_skipped(
     request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It says what is missing; nothing in tests/skips.toml allows it, so that CI is never without a server."""
+    """It says what is missing; tests/skips.toml does not allow it, so that CI is never without a server."""
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(pytest.skip.Exception, match="JOBKIT_TEST_POSTGRES_URL"):
         request.getfixturevalue("own_server")
