@@ -82,6 +82,7 @@ if TYPE_CHECKING:
     from jobkit.stores.refusals import not_open as not_open
     from jobkit.stores.refusals import open_already as open_already
     from jobkit.stores.refusals import other_project as other_project
+    from jobkit.stores.remarks import Remark as Remark
     from jobkit.stores.replica_store import MISSED_HEARTBEATS as MISSED_HEARTBEATS
     from jobkit.stores.replicas import Event as Event
     from jobkit.stores.replicas import EventPage as EventPage
@@ -145,6 +146,7 @@ _ROOMS: Final = {
     "stores.paging": "Position read_position write_position",
     "stores.plain": "clean_text plain",
     "stores.refusals": "id_taken no_position not_found not_open open_already other_project",
+    "stores.remarks": "Remark",
     "stores.replica_store": "MISSED_HEARTBEATS",
     "stores.replicas": (
         "Event EventPage EventQuery EventRecord Replica ReplicaKind ReplicaState check_interval"

@@ -183,11 +183,15 @@ class RunPage:
 
 @dataclass(frozen=True, slots=True)
 class SchemaStatus:
-    """Where the store's tables stand; *applied* and *pending* are migration names in order."""
+    """Where the store's tables stand; *applied* and *pending* are migration names in order.
+
+    *details* are facts, by name. With *by_hand* only ``upgrade`` brings the tables up to date, not opening.
+    """
 
     applied: tuple[str, ...]
     pending: tuple[str, ...]
     details: Mapping[str, Any] = field(default_factory=dict)
+    by_hand: bool = False
 
 
 class Store(LedgerStore, QueueStore, ControlStore, ReplicaStore, WakingStore, OutboxStore, Protocol):

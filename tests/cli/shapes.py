@@ -345,7 +345,15 @@ class Store(Shape):
     applied: list[str]
     pending: list[str]
     details: dict[str, Any]
+    remarks: list[Remark]
     sinks: list[SinkState]
+
+
+class Remark(Shape):
+    subject: str
+    level: Literal["ok", "warning", "error"]
+    message: str
+    help: str | None
 
 
 class SinkState(Shape):

@@ -6,7 +6,7 @@ import contextlib
 import os
 import shutil
 import sqlite3
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +17,9 @@ from jobkit.cli.doctor.finding import Finding, State, fail, from_error, ok, warn
 from jobkit.cli.render.text import count
 from jobkit.cli.sinks_view import Standing, standing_of, standing_words
 from jobkit.cli.stores import open_store
+from jobkit.durations import format_duration
 from jobkit.exceptions import StoreError
+from jobkit.stores.remarks import Remark, remarks_of
 
 if TYPE_CHECKING:
     from jobkit.config import Config
@@ -25,17 +27,27 @@ if TYPE_CHECKING:
 
 _LEAST_SPACE = 100 * 1024 * 1024
 _SKEW = timedelta(minutes=10)
+#: A tick that is claimed two seconds late counts as missed; none is claimed a second early.
+_TOLERATED = timedelta(seconds=1)
+_STATES = {"ok": State.OK, "warning": State.WARN, "error": State.FAIL}
 
 
-async def look_at_store(config: Config, now: datetime) -> AsyncIterator[Finding]:
-    """All checks of the store that *config* names; it is read, and not even made."""
+async def look_at_store(config: Config, clock: Callable[[], datetime]) -> AsyncIterator[Finding]:
+    """All checks of the store that *config* names, which is read, and not even made; *clock* is this
+    machine's."""
     try:
         store = open_store(config, read_only=True)
         schema = await store.schema()
+        remarks = await remarks_of(store)
     except StoreError as error:
         yield from_error("store", error, config.root)
         return
     path = schema.details.get("path")
+    if schema.by_hand and schema.pending:
+        yield _to_be_upgraded(store, schema)
+        for remark in remarks:
+            yield _remark(remark)
+        return
     if not schema.applied:
         yield _to_be_made(store, config, path)
         return
@@ -47,8 +59,23 @@ async def look_at_store(config: Config, now: datetime) -> AsyncIterator[Finding]
             _space(Path(path).parent, schema.details),
         ):
             yield finding
-    async for finding in _reading(store, config, now):
+    for remark in remarks:
+        yield _remark(remark)
+    async for finding in _reading(store, config, clock):
         yield finding
+
+
+def _to_be_upgraded(store: Store, schema: SchemaStatus) -> Finding:
+    """Nothing runs before somebody has said so."""
+    lacks = f"lacks {count(len(schema.pending), 'migration')}" if schema.applied else "has no tables yet"
+    error = StoreError(
+        f"{store.url} {lacks}: nothing can run", code="JK609", help="jobkit db upgrade, once for all hosts"
+    )
+    return from_error("store", error, None)
+
+
+def _remark(remark: Remark) -> Finding:
+    return Finding(remark.subject, _STATES[remark.level], remark.message, remark.help)
 
 
 def _to_be_made(store: Store, config: Config, path: str | None) -> Finding:
@@ -138,31 +165,48 @@ def _sink(standing: Standing, now: datetime, zone: ZoneInfo) -> Finding:
     return ok("sinks", f"{state.name}, {waiting}")
 
 
-async def _reading(store: Store, config: Config, now: datetime) -> AsyncIterator[Finding]:
+async def _reading(store: Store, config: Config, clock: Callable[[], datetime]) -> AsyncIterator[Finding]:
+    before = clock()
     try:
         async with store:
+            asked = clock()
             there = await store.now()
+            answered = clock()
             last = max(
-                (run.queued_at for run in (await store.last_runs()).values() if run.queued_at), default=now
+                (run.queued_at for run in (await store.last_runs()).values() if run.queued_at), default=before
             )
             found = [await standing_of(store, state) for state in await store.sinks()]
     except StoreError as error:
         yield from_error("store", error, config.root, state=State.FAIL)
         return
     for standing in found:
-        yield _sink(standing, now, ZoneInfo(config.scheduler.timezone))
-    # An embedded store has this machine's clock; only another one can differ.
-    if "path" not in (await store.schema()).details and abs(there - now) > _SKEW:
+        yield _sink(standing, before, ZoneInfo(config.scheduler.timezone))
+    if last - answered > _SKEW:
         yield fail(
             "clock",
-            f"the store's clock and this machine's differ by {abs(there - now)}",
-            "set both by NTP; until then schedules fire by the store's",
-        )
-    elif last - now > _SKEW:
-        yield fail(
-            "clock",
-            f"the newest run was asked for {last - now} from now: a clock went back",
+            f"the newest run was asked for {last - answered} from now: a clock went back",
             "set this machine's clock by NTP",
         )
-    else:
+    # An embedded store has this machine's clock; only another one can differ.
+    elif "path" in (await store.schema()).details:
         yield ok("clock", "no run is from the future")
+    else:
+        yield _clocks(there - (asked + (answered - asked) / 2), (answered - asked) / 2)
+
+
+def _clocks(ahead: timedelta, unsure: timedelta) -> Finding:
+    """How the store's clock, *ahead* of this machine's, give or take *unsure*, agrees with it."""
+    by = f"{abs(ahead).total_seconds():.1f} s"
+    if abs(ahead) > _SKEW:
+        by = format_duration(timedelta(seconds=round(abs(ahead).total_seconds())))
+        mend = "set both by NTP; until then schedules fire by the store's"
+        return fail("clock", f"the store's clock and this machine's differ by {by}", mend)
+    if abs(ahead) <= _TOLERATED + unsure:
+        return ok("clock", f"this machine's and the store's differ by {by}")
+    follows = (
+        "ticks are claimed so much late, and count as missed from two seconds on"
+        if ahead > timedelta(0)
+        else "schedules fire by the store's, and logs say other times than runs"
+    )
+    behind = "behind" if ahead > timedelta(0) else "ahead of"
+    return warn("clock", f"this machine's is {by} {behind} the store's: {follows}", "set both by NTP")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
@@ -17,7 +18,7 @@ from jobkit.cli.jsonl import jsonl_target
 from jobkit.cli.paging import all_runs
 from jobkit.cli.reading import History, configuration, read
 from jobkit.cli.render.header import header, place
-from jobkit.cli.render.text import count
+from jobkit.cli.render.text import count, wrap
 from jobkit.cli.render.times import full_moment
 from jobkit.cli.session import Session
 from jobkit.cli.sinks_view import sink_lines, sink_to_json, sinks_of
@@ -29,15 +30,27 @@ from jobkit.records import to_plain
 from jobkit.sanitising import escape_controls
 
 if TYPE_CHECKING:
+    from jobkit.cli.render.terminal import Terminal
     from jobkit.stores.base import SchemaStatus, Store
+    from jobkit.stores.remarks import Remark
+
+_LEVELS = {"ok": "dim", "warning": "warning", "error": "error"}
 
 
 @verb("status", examples=[("jobkit db status", "where runs are kept, and whether the tables are current")])
 def status(session: Session) -> None:
-    """Say where the store is, whether its tables are current, and how sinks stand."""
+    """Say where the store is, whether its tables are current, and how sinks stand.
+
+    Of a server also how schedulers hear of each other, which rights there are, and how many connections are
+    left.
+    """
+    import anyio
+
+    from jobkit.stores.remarks import remarks_of
+
     config = configuration(session)
     schema, store = _ask(open_store(config), upgrade=False)
-    _answer(session, config, schema, store)
+    _answer(session, config, schema, store, anyio.run(remarks_of, store))
 
 
 @verb("upgrade", examples=[("jobkit db upgrade", "apply the migrations that wait")])
@@ -181,7 +194,9 @@ def _ask(store: Store, *, upgrade: bool) -> tuple[SchemaStatus, Store]:
     return anyio.run(store.upgrade if upgrade else store.schema), store
 
 
-def _answer(session: Session, config: Config, schema: SchemaStatus, store: Store) -> None:
+def _answer(
+    session: Session, config: Config, schema: SchemaStatus, store: Store, remarks: Sequence[Remark] = ()
+) -> None:
     import anyio
 
     output = session.output
@@ -193,6 +208,7 @@ def _answer(session: Session, config: Config, schema: SchemaStatus, store: Store
             "applied": list(schema.applied),
             "pending": list(schema.pending),
             "details": dict(schema.details),
+            "remarks": [remark.to_json() for remark in remarks],
             "sinks": [sink_to_json(sink) for sink in sinks],
         }
     )
@@ -213,6 +229,21 @@ def _answer(session: Session, config: Config, schema: SchemaStatus, store: Store
         [
             *header(place(config, now), terminal),
             *(f"  {terminal.style(f'{key:{width}}', 'dim')}  {value}" for key, value in facts.items()),
+            *_remark_lines(remarks, terminal),
             *(["", *sink_lines(sinks, now, zone, terminal)] if sinks else []),
         ]
     )
+
+
+def _remark_lines(remarks: Sequence[Remark], terminal: Terminal) -> list[str]:
+    """One line for each, in the order given, and what to do about it below."""
+    width = max((len(remark.subject) for remark in remarks), default=0)
+    lines = [""] if remarks else []
+    for remark in remarks:
+        lead = f"  {remark.subject:{width}}  "
+        said = wrap(escape_controls(remark.message), terminal.columns, " " * len(lead))
+        subject = terminal.style(remark.subject, _LEVELS[remark.level])
+        lines += [lead.replace(remark.subject, subject, 1) + said[0].strip(), *said[1:]]
+        if remark.help is not None and remark.level != "ok":
+            lines += wrap(f"help: {escape_controls(remark.help)}", terminal.columns, " " * len(lead))
+    return lines

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -63,7 +63,7 @@ def examine(session: Session) -> Iterator[Finding]:
     session.output.root = config.root
     yield look_at_permissions(config)
     yield from look_at_project(session.options, now)
-    yield from _store(_with_plugins(session, config), now)
+    yield from _store(_with_plugins(session, config), session.clock.now)
 
 
 def _with_plugins(session: Session, config: Config) -> Config:
@@ -76,13 +76,13 @@ def _with_plugins(session: Session, config: Config) -> Config:
         return config  # that was found before, and the store is then of no known kind
 
 
-def _store(config: Config, now: datetime) -> list[Finding]:
+def _store(config: Config, clock: Callable[[], datetime]) -> list[Finding]:
     import anyio
 
     from jobkit.cli.doctor.store import look_at_store
 
     async def look() -> list[Finding]:
-        return [finding async for finding in look_at_store(config, now)]
+        return [finding async for finding in look_at_store(config, clock)]
 
     return anyio.run(look)
 

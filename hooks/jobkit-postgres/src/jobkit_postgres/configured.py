@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final, Self
 
 from jobkit.plugin import Config
 from jobkit.plugin.stores import SchemaStatus, StoreError
+from jobkit_postgres.connection import Address
 from jobkit_postgres.store import PostgresStore
 
 if TYPE_CHECKING:
+    from jobkit.plugin.stores import Remark
     from jobkit_postgres.settings import PostgresSettings
 
 _ELSEWHERE: Final = frozenset({"JK607", "JK608", "JK609", "JK612", "JK617", "JK626"})
@@ -20,6 +23,7 @@ class ConfiguredStore(PostgresStore):
 
     def __init__(self, config: Config, settings: PostgresSettings, *, read_only: bool) -> None:
         self._config = config
+        self._settings = settings
         try:
             super().__init__(
                 config.scheduler.store,
@@ -49,6 +53,23 @@ class ConfiguredStore(PostgresStore):
     async def upgrade(self) -> SchemaStatus:
         try:
             return await super().upgrade()
+        except StoreError as error:
+            raise self._placed(error) from error.__cause__
+
+    async def remarks(self) -> Sequence[Remark]:
+        """What there is to say of the server, of how others are heard, of connections and rights."""
+        from jobkit_postgres.surroundings import Demand, Listening, look_around
+
+        settings, direct = self._settings, self._settings.direct_url
+        # Jobs with a server of their own take no connections of this one.
+        jobs = settings.jobs_pool_size if settings.url is None else 0
+        try:
+            return await look_around(
+                Address.parse(self._config.scheduler.store),
+                Listening(settings.listen, None if direct is None else Address.parse(direct)),
+                Demand(settings.pool_size, jobs),
+                settings.schema,
+            )
         except StoreError as error:
             raise self._placed(error) from error.__cause__
 

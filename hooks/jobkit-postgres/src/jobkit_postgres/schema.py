@@ -207,7 +207,9 @@ class Tables:
                 (self._schema,),
             )
             details["bytes"] = (await cursor.fetchall())[0][0]
-        return SchemaStatus(tuple(step.name for step in applied), tuple(step.name for step in rest), details)
+        return SchemaStatus(
+            tuple(step.name for step in applied), tuple(step.name for step in rest), details, by_hand=True
+        )
 
     async def _connect(self) -> AsyncLink:
         try:
