@@ -101,12 +101,12 @@ class Deployment:
 
     # -- processes --------------------------------------------------------------------------------------
 
-    def start(self, ahead: float = 0.0) -> subprocess.Popen[bytes]:
+    def start(self, *words: str, ahead: float = 0.0) -> subprocess.Popen[bytes]:
         """One more scheduler, a node of its own, whose clock is so many seconds ahead."""
         number = len(self.processes)
         with self.log(number).open("wb") as log:
             process = subprocess.Popen(
-                [sys.executable, "-m", "jobkit", "-C", str(self.root), "start"],
+                [sys.executable, "-m", "jobkit", "-C", str(self.root), "start", *words],
                 env=_environment(ahead) | {"JOBKIT__SCHEDULER__NODE": f"node-{number}"},
                 stdout=log,
                 stderr=log,
@@ -208,7 +208,8 @@ class Deployment:
         nodes = ", ".join(f"'node-{number}'" for number in (*killed, "none"))
         bad = (
             "SELECT job, node, status, reason, message FROM jobkit.runs WHERE tick IS NOT NULL AND"
-            " status NOT IN ('succeeded', 'queued') AND NOT (reason IN ('misfire', 'superseded')) AND"
+            " status NOT IN ('succeeded', 'queued')"
+            " AND coalesce(reason, '') NOT IN ('misfire', 'superseded') AND"
             f" NOT (status = 'lost' AND node IN ({nodes}))"
         )
         assert self.rows(bad) == []
@@ -255,17 +256,22 @@ def deployed(
     """Schedulers, one for each of *clocks*, that all have begun to work; so many seconds are they ahead."""
     made(server, "jobkit", "shop")
     deployment = Deployment(root, server, jobs=jobs, url=url)
-    try:
+    with ended(deployment):
         for ahead in clocks:
-            deployment.start(ahead)
+            deployment.start(ahead=ahead)
         deployment.until(
             f"SELECT 1 FROM jobkit.runs WHERE tick IS NOT NULL HAVING count(DISTINCT node) = {len(clocks)}"
             if jobs
             else f"SELECT 1 FROM jobkit.replicas HAVING count(*) = {len(clocks)}"
         )
         yield deployment
+
+
+@contextmanager
+def ended(deployment: Deployment) -> Iterator[None]:
+    """Whatever happens, none of its processes goes on."""
+    try:
+        yield
     finally:
-        for process in deployment.processes:
-            if process.poll() is None:
-                process.kill()
-                process.wait()
+        for number in deployment.living:
+            deployment.kill(number)

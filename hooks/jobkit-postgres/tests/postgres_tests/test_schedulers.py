@@ -11,10 +11,12 @@ import pytest
 from anyio.from_thread import start_blocking_portal
 from postgres_tests.deployments import Deployment, deployed
 from postgres_tests.pooler import pooled
-from postgres_tests.server import Server
+from postgres_tests.server import Server, thaw
 
 #: Seconds that the server is away once: ticks are missed that are claimed more than two seconds late.
-AWAY = 5.0
+AWAY, LONG_AWAY = 5.0, 25.0
+#: Seconds that it stands still in the long run: longer than any statement may take.
+STILL = 15.0
 
 # However a test ends, its processes end with it: hence by a signal, and not by ending everything.
 SHORT = [pytest.mark.timeout(240, method="signal")]
@@ -33,19 +35,24 @@ def test_no_tick_twice_and_none_missing(
     own_server: Server, tmp_path: Path, seconds: float, clocks: tuple[float, ...]
 ) -> None:
     """Whatever is killed meanwhile: schedulers without a word, and the server three times; then it is away
-    for a while. What runs meanwhile ends and is recorded, what was missed follows each job's policy."""
+    for a while, or stands still. What runs meanwhile ends and is recorded, what was missed follows each job's
+    policy."""
     with deployed(tmp_path, own_server, clocks=clocks) as deployment:
         in_flight: set[str] = set()
         for turn in range(3):
             time.sleep(seconds / 4)
             deployment.kill(turn)
-            deployment.start(clocks[turn])
+            deployment.start(ahead=clocks[turn])
             in_flight |= _running(deployment)
             own_server.restart("immediate")
             deployment.until(f"SELECT 1 FROM jobkit.runs WHERE node = 'node-{len(clocks) + turn}'")
         time.sleep(seconds / 4)
         in_flight |= _running(deployment)
-        own_server.away(AWAY)
+        if seconds > 60:
+            _stand_still(own_server)
+            deployment.until_caught_up()
+            in_flight |= _running(deployment)
+        own_server.away(LONG_AWAY if seconds > 60 else AWAY)
         deployment.until_caught_up()
         assert len(deployment.living) == len(clocks), deployment.said()
         assert deployment.stop() == [0] * len(clocks), deployment.said()
@@ -58,6 +65,14 @@ def test_no_tick_twice_and_none_missing(
         assert deployment.rows(missed), "the server was away for long enough"
         ended = dict(deployment.rows("SELECT id, status FROM jobkit.runs WHERE job = 'slow'"))
         assert {ended[run] for run in in_flight} == {"succeeded"}
+
+
+def _stand_still(server: Server) -> None:
+    frozen = server.freeze()
+    try:
+        time.sleep(STILL)
+    finally:
+        thaw(frozen)
 
 
 def _running(deployment: Deployment) -> set[str]:
