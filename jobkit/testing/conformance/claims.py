@@ -169,6 +169,35 @@ class ClaimCases(Cases):
         assert kinds.count("run") == len(ticks)
         assert kinds.count("moved") == 2 * len(ticks)
 
+    async def test_schedulers_share_the_ticks_of_all_jobs(
+        self, open_store: OpenStore, clock: StoreClock
+    ) -> None:
+        """Each claims what it sees, in batches; together they make one run of each tick."""
+        keys = [JobKey(f"job{number}") for number in range(5)]
+        ticks = [START + number * SECOND for number in range(1, 7)]
+        async with open_store() as one, open_store() as two, open_store() as three:
+            await scheduled(one, *keys)
+            await clock.advance(10 * SECOND)
+
+            async def serve(store: Store, keys: list[JobKey]) -> None:
+                while True:
+                    states = await store.job_states(keys)
+                    marks = {key: state.mark for key, state in states.items() if state.mark is not None}
+                    due = [key for key in keys if marks[key] < ticks[-1]]
+                    if not due:
+                        return
+                    await store.claim([run_claim(marks[key] + SECOND, key) for key in due])
+
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(serve, one, keys)
+                tasks.start_soon(serve, two, keys[::-1])
+                tasks.start_soon(serve, three, keys[2:] + keys[:2])
+            found = (await one.runs(RunQuery(limit=100))).runs
+        assert sorted((run.job, run.scheduled_at) for run in found) == [
+            (key.job, tick) for key in keys for tick in ticks
+        ]
+        assert sorted(run.number or 0 for run in found) == list(range(1, len(found) + 1))
+
     async def test_another_schedule_makes_no_ticks(self, store: Store, clock: StoreClock) -> None:
         """Neither runs nor spans, for a hash that is not the registered one, or where none is."""
         await scheduled(store)

@@ -8,7 +8,7 @@ from jobkit_postgres import transaction
 from jobkit_postgres.store import PostgresStore
 from postgres_tests.server import Server
 
-from jobkit.exceptions import RunInTheWay, RunNotFound
+from jobkit.exceptions import RunInTheWay, RunNotFound, StoreError
 from jobkit.records import LogLine
 from jobkit.stores.base import Lease, NewRun, RunQuery
 from jobkit.stores.ledger_store import Overlap
@@ -112,3 +112,18 @@ async def test_one_that_fails_fails_alone(server: Server, tables: str) -> None:
                 tasks.start_soon(write, run_id)
         assert sorted(refused) == ["nobody", "nothing"]
         assert await store.log_lines(run.id) == [line]
+
+
+async def test_what_cannot_be_told_did_not_happen(
+    server: Server, tables: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Telling others travels with the commit: where it is refused nothing is committed, and the connection
+    serves the next call."""
+    async with PostgresStore(server.url, project="conformance", schema=tables, pool_size=1) as store:
+        with monkeypatch.context() as broken:
+            broken.setattr(transaction, "ending", lambda schema, sender: b"SELECT 1 / 0; COMMIT")
+            with pytest.raises(StoreError):
+                await store.add_run(new_run("lost"))
+        kept = await store.add_run(new_run("kept"))
+        assert kept.number == 1
+        assert (await store.runs(RunQuery())).runs == (kept,)
