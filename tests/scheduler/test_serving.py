@@ -76,6 +76,28 @@ def test_five_minutes_without_the_store(
     assert all(run.status is RunStatus.SUCCEEDED for name in runs for run in runs[name])
 
 
+@pytest.mark.parametrize("ahead", [timedelta(minutes=5), timedelta(minutes=-5)])
+def test_a_host_whose_clock_is_wrong(folder: Folder, ahead: timedelta) -> None:
+    """Ticks and retries come by the store's clock, and what is written shows its time."""
+    folder.job("job", "0 1 10 * * *", "print('tried')\nraise RuntimeError", retries=1)
+    world = World(ahead=ahead)
+
+    async def main() -> Any:
+        await world.start(folder)
+        await world.until_at(at("10:02:30"))
+        [run] = await world.runs()
+        lines = [line.at for line in await world.store.log_lines(run.id)]
+        return run, lines, await world.store.attempts(run.id)
+
+    run, lines, attempts = world.run(main)
+    assert (run.status, run.attempt, run.trigger) == (RunStatus.FAILED, 2, Trigger.SCHEDULE)
+    instants = [run.queued_at, run.started_at, run.finished_at, *lines]
+    instants += [instant for attempt in attempts for instant in (attempt.started_at, attempt.finished_at)]
+    assert len(instants) > 6
+    assert at("10:01:00") <= min(instants)
+    assert max(instants) < at("10:02:00")
+
+
 def test_an_answer_about_the_time_that_takes_long(folder: Folder) -> None:
     """What the store's clock showed is old when it comes: ticks are at their instants nevertheless."""
     folder.job()

@@ -177,10 +177,11 @@ class Replica:
 
 
 class World:
-    """A clock, what all stores keep, and the schedulers of the test."""
+    """A clock, what all stores keep, and the schedulers of the test, whose hosts are *ahead* of the store."""
 
-    def __init__(self, start: datetime = START) -> None:
-        self.clock = VirtualClock(start)
+    def __init__(self, start: datetime = START, *, ahead: timedelta = timedelta(0)) -> None:
+        self.clock = VirtualClock(start + ahead)
+        self._ahead = ahead
         self.kept = Kept("shop")
         self.store: MemoryStore
         self._tasks: Any = None
@@ -209,7 +210,7 @@ class World:
 
     def new_store(self) -> MemoryStore:
         """What another process would have."""
-        return MemoryStore(project="shop", now=self.clock.now, kept=self.kept)
+        return MemoryStore(project="shop", now=lambda: self.clock.now() - self._ahead, kept=self.kept)
 
     def load(self, folder: Folder, node: str | None = None) -> Project:
         """The project of a process of its own. Only the last one can take up other files."""
@@ -251,7 +252,8 @@ class World:
     # -- what is on record ----------------------------------------------------------------------
 
     async def until_at(self, instant: datetime) -> None:
-        await self.clock.sleep_until(instant)
+        """Until it is so late by the store's clock."""
+        await self.clock.sleep_until(instant + self._ahead)
 
     async def runs(self, name: str = "job") -> list[RunRecord]:
         """The runs of a job, the oldest first."""

@@ -51,6 +51,10 @@ if {jobs}:
 async def endless(ctx):
     await asyncio.sleep(600)
 
+@submit_job(executor="process", timeout="1m")
+def apart(ctx):
+    print("said by", os.getpid())
+
 @submit_job(retries=Retry(1, delay=timedelta(seconds=1)))
 async def second_time(ctx):
     print("said by", os.getpid())

@@ -15,7 +15,7 @@ from postgres_tests.server import Server, thaw
 
 #: Seconds that the server is away once: ticks are missed that are claimed more than two seconds late.
 AWAY, LONG_AWAY = 5.0, 25.0
-#: Seconds that it stands still in the long run: longer than any statement may take.
+#: Seconds that it stands still in the long run: longer than a lease.
 STILL = 15.0
 
 # However a test ends, its processes end with it: hence by a signal, and not by ending everything.
