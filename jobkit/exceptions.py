@@ -93,7 +93,7 @@ def relative_to(path: Path, root: Path | None) -> str:
         try:
             return path.relative_to(root).as_posix()
         except ValueError:
-            pass
+            pass  # it lies outside: only in full does it say where
     return path.as_posix()
 
 

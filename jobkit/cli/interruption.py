@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import _thread
 import asyncio
 import contextlib
 import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextvars import Context
-from types import FrameType
+from typing import Final
 
-_SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
+from jobkit.cli.wire import Wire
+
+_SIGNALS: Final = ("SIGINT", "SIGTERM", "SIGHUP")
 
 
 class Interruption:
@@ -30,35 +31,21 @@ class Interruption:
         """Inside an asyncio loop: the first signal calls *cancel* on it, the second *end* in a new thread.
 
         Nothing is raised: what runs at that moment may be a job, which may catch everything. *told* gets the
-        signal's name at once, and again later if it says False. A signal that was ignored before (``nohup``)
-        still is. Outside the main thread nothing is watched.
+        signal's name at once, in another thread, and again on the loop if it says False. Outside the main
+        thread nothing is watched.
         """
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
         loop = asyncio.get_running_loop()
 
-        # A Python handler, not the loop's: it is called even while a job blocks the loop.
-        def handle(number: int, frame: FrameType | None) -> None:
+        def heard(number: signal.Signals) -> None:
             self.count += 1
             if self.count == 2:
-                # `threading` takes locks for a new thread, which the interrupted code may hold.
-                _thread.start_new_thread(end, ())
+                threading.Thread(target=end, name="jobkit-end", daemon=True).start()
             if self.count > 1:
                 return
-            name = signal.Signals(number).name
-            if not told(name):
-                loop.call_soon_threadsafe(told, name)
             # In a context of its own, not in the job's that is interrupted: jobs cannot cancel what is ours.
             loop.call_soon_threadsafe(cancel, context=Context())
+            if not told(number.name):
+                loop.call_soon_threadsafe(told, number.name)
 
-        numbers = [getattr(signal, name) for name in _SIGNALS if hasattr(signal, name)]
-        before = {number: signal.getsignal(number) for number in numbers}
-        watched = [number for number in numbers if before[number] != signal.SIG_IGN]
-        for number in watched:
-            signal.signal(number, handle)
-        try:
+        with Wire(_SIGNALS, heard):
             yield
-        finally:
-            for number in watched:
-                signal.signal(number, before[number])

@@ -97,7 +97,7 @@ def lock_of(project: Project, start: datetime, fires: int) -> Lock:
 
 def _locked(spec: JobSpec, project: Project, start: datetime, limit: int) -> LockedJob:
     found, times = standing(spec, project.config), spec.times
-    schedule = spec.schedule if isinstance(spec.schedule, str) else " | ".join(spec.schedule)
+    schedule = spec.schedule_text
     timezone = spec.timezone or project.config.scheduler.timezone if times is None else times.timezone
     if times is None or not found.fires:
         error = spec.error.code if spec.error is not None else ""

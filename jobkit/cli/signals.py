@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import _thread
 import asyncio
 import contextlib
 import os
@@ -15,6 +14,10 @@ from contextvars import Context
 from datetime import timedelta
 from types import FrameType
 from typing import Any, Final, Self
+
+from jobkit.cli.wire import Wire
+
+_SIGNALS: Final = ("SIGINT", "SIGTERM", "SIGHUP")
 
 #: Seconds within which the event loop has to take notice of the second signal.
 REACTION: Final = 10.0
@@ -81,30 +84,16 @@ class Signals:
     @contextlib.contextmanager
     def heard(self) -> Iterator[None]:
         """While the block goes on."""
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
         loop = asyncio.get_running_loop()
 
-        # Python handlers, not the loop's: they are called even while a job blocks the loop.
-        def handle(number: int, frame: FrameType | None) -> None:
-            self._heard(
-                signal.Signals(number), lambda call: loop.call_soon_threadsafe(call, context=Context())
-            )
+        def heard(number: signal.Signals) -> None:
+            self._heard(number, lambda call: loop.call_soon_threadsafe(call, context=Context()))
 
-        numbers = [
-            number for name in ("SIGINT", "SIGTERM", "SIGHUP") if (number := getattr(signal, name, None))
-        ]
-        before = {number: signal.getsignal(number) for number in numbers}
-        ours = [number for number in numbers if before[number] != signal.SIG_IGN]
-        for number in ours:
-            signal.signal(number, handle)
         try:
-            yield
+            with Wire(_SIGNALS, heard):
+                yield
         finally:
             self._over = True
-            for number in ours:
-                signal.signal(number, before[number])
 
     def _heard(self, number: signal.Signals, soon: Callable[[Callable[[], None]], object]) -> None:
         if number.name == "SIGHUP" and not (self._terminal and not _is_terminal()):
@@ -114,13 +103,12 @@ class Signals:
         if self.count == 1:
             self.first = number.name
             soon(self._stop)
-            # `threading` takes locks for a new thread, which the interrupted code may hold.
-            _thread.start_new_thread(self._wait, (self._patience,))
+            _in_thread(self._wait, self._patience)
         elif self.count == 2:
             soon(self._hurry)
-            _thread.start_new_thread(self._wait, (REACTION,))
+            _in_thread(self._wait, REACTION)
         elif self.count == 3:
-            _thread.start_new_thread(self._end, ())
+            _in_thread(self._end)
 
     def _wait(self, seconds: float) -> None:
         until = time.monotonic() + seconds
@@ -129,6 +117,10 @@ class Signals:
             if self._over:
                 return
         self._end()
+
+
+def _in_thread(call: Callable[..., object], *arguments: object) -> None:
+    threading.Thread(target=call, args=arguments, name="jobkit-stop", daemon=True).start()
 
 
 def _is_terminal() -> bool:

@@ -71,7 +71,7 @@ def _event(spec: JobSpec, config: Config, at: datetime) -> Event:
             "why": stands.why,
             "place": stands.place,
             "layer": stands.layer,
-            "schedule": spec.schedule if isinstance(spec.schedule, str) else " | ".join(spec.schedule),
+            "schedule": spec.schedule_text,
             "timezone": zone or config.scheduler.timezone,
         },
     )

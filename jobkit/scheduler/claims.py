@@ -11,6 +11,7 @@ from jobkit.exceptions import JobkitError
 from jobkit.records import TickSpan, new_run_id
 from jobkit.redaction import Redactor
 from jobkit.runner.admission import admission
+from jobkit.runner.requests import values_of
 from jobkit.sanitising import safe_text
 from jobkit.scheduler.ticks import Due, Passed, Step, deferred, refused
 from jobkit.statuses import Trigger
@@ -78,11 +79,8 @@ def _span(key: JobKey, passed: Passed) -> Span:
 
 def _values(spec: JobSpec) -> Mapping[str, Any]:
     """The effective parameters. What does not fit fails the run when it is executed, and stops no tick."""
-    schema = spec.signature.parameters
-    if not (schema.parameters or schema.accepts_any or spec.parameters):
-        return {}
     try:
-        return schema.complete(schema.from_values(spec.parameters, job=spec.name), job=spec.name)
+        return values_of(spec, None)
     except JobkitError:
         return {}
 

@@ -6,6 +6,7 @@ import heapq
 from collections.abc import Awaitable, Callable, Collection, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import anyio
@@ -13,6 +14,7 @@ import anyio.lowlevel
 
 from jobkit.logs import get_logger
 from jobkit.records import format_instant
+from jobkit.scheduler.resting import rest
 from jobkit.scheduler.tardiness import watched
 from jobkit.sinks.notices import LateJob
 from jobkit.stores.replicas import Event, EventQuery
@@ -155,14 +157,7 @@ class LatenessWatch:
             await woken.wait()
             return
 
-        async def sleep() -> None:
-            await self._post.time.sleep_until(max(min(instants), earliest))
-            woken.set()
-
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(sleep)
-            await woken.wait()
-            tasks.cancel_scope.cancel()
+        await rest(woken, partial(self._post.time.sleep_until, max(min(instants), earliest)))
 
     # -- looking --------------------------------------------------------------------------------------
 

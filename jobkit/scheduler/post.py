@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -46,3 +46,21 @@ class Post:
         self.connection = Connection(self.clock)
         self.time = StoreTime(self.store, self.clock)
         self.fingerprints = Fingerprints(self)
+
+
+class CurrentJobs(Mapping[str, "JobSpec"]):
+    """The jobs of a post as they are now, whatever was reloaded."""
+
+    __slots__ = ("_post",)
+
+    def __init__(self, post: Post) -> None:
+        self._post = post
+
+    def __getitem__(self, name: str) -> JobSpec:
+        return self._post.jobs[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._post.jobs)
+
+    def __len__(self) -> int:
+        return len(self._post.jobs)

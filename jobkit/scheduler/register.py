@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 
@@ -14,6 +15,7 @@ from jobkit.logs import get_logger
 from jobkit.scheduler import marks
 from jobkit.scheduler.changes import changed_jobs
 from jobkit.scheduler.marks import UNSCHEDULED, VANISHED_FOR, Holder, Keep, Known
+from jobkit.scheduler.resting import rest
 from jobkit.scheduler.standing import same_standing
 from jobkit.stores.ledger import JobKey, JobRegistration, JobState
 
@@ -278,15 +280,7 @@ class Register:
         if instant is None:
             await woken.wait()
             return
-
-        async def sleep() -> None:
-            await self._post.time.sleep_until(instant)
-            woken.set()
-
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(sleep)
-            await woken.wait()
-            tasks.cancel_scope.cancel()
+        await rest(woken, partial(self._post.time.sleep_until, instant))
 
 
 def _leave_out_what_is_said(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from datetime import timedelta
 from types import TracebackType
@@ -21,7 +21,7 @@ from jobkit.runner.runner import CLEANUP
 from jobkit.runner.settling import settle_dead
 from jobkit.scheduler.control import CancelWatch
 from jobkit.scheduler.engines import chosen_engine
-from jobkit.scheduler.post import Post
+from jobkit.scheduler.post import CurrentJobs, Post
 from jobkit.scheduler.reload import Reloader, ReloadReport
 from jobkit.scheduler.serving import Serving, Settable
 from jobkit.sinks.delivery import Delivery
@@ -30,7 +30,6 @@ from jobkit.statuses import Trigger
 if TYPE_CHECKING:
     from jobkit.clock import Clock
     from jobkit.engines.base import Engine
-    from jobkit.job import JobSpec
     from jobkit.project import Given, Project
     from jobkit.records import RunRecord
     from jobkit.runner.observer import Observer
@@ -155,7 +154,6 @@ class Scheduler:
             providers=project.services,
             finished=self._finished,
             stalled=self._stalled,
-            settles=False,
         )
 
     # -- runs ---------------------------------------------------------------------------------------------
@@ -286,21 +284,3 @@ class Scheduler:
             self._delivery.finished(run)
         if self._serving is not None:
             self._serving.ended(run)
-
-
-class CurrentJobs(Mapping[str, "JobSpec"]):
-    """The jobs of a post as they are now, whatever was reloaded."""
-
-    __slots__ = ("_post",)
-
-    def __init__(self, post: Post) -> None:
-        self._post = post
-
-    def __getitem__(self, name: str) -> JobSpec:
-        return self._post.jobs[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._post.jobs)
-
-    def __len__(self) -> int:
-        return len(self._post.jobs)

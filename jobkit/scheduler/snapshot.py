@@ -108,6 +108,6 @@ async def _waiting(
         return [], frozenset(), frozenset()
     free = await store.queued(limits=config.scheduler.limits, limit=_PAGE)
     without_limits = await store.queued(limit=_PAGE)
-    startable = frozenset(run.id for run in free if run.id is not None)
-    limited = frozenset(run.id for run in without_limits if run.id is not None) - startable
+    startable = frozenset(run.id for run in free)
+    limited = frozenset(run.id for run in without_limits) - startable
     return [*page.runs], startable, limited

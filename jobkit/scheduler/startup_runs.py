@@ -197,6 +197,8 @@ class StartupRuns:
         await self._roster.look()
         living = {peer.replica.id for peer in self._roster.peers}
         for run_id, (replica, at) in begun.items():
+            if replica not in living:
+                continue  # after many restarts nearly all: their runs need not be read
             record = await self._found(run_id)
             if record is not None and shared_run(
                 [StartupRun(replica, record.status, at)],

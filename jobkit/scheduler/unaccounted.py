@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
@@ -214,11 +215,11 @@ def no_tick(question: Question, schedule: Schedule, text: str) -> Answer:
     around += [f"the next is {when(from_epoch(after), question.zone)}"] if after is not None else []
     told = f'{text}: its schedule is "{schedule.text}" ({schedule.timezone})'
     answer = _answer(question, "not_a_tick", f"{told}; {', '.join(around)}" if around else told)
-    return Answer(
-        job=answer.job, at=answer.at, code=answer.code, text=answer.text,
+    return replace(
+        answer,
         previous=None if before is None else from_epoch(before),
         next=None if after is None else from_epoch(after),
-    )  # fmt: skip
+    )
 
 
 # -- what will be -------------------------------------------------------------------------------------
@@ -235,7 +236,7 @@ def _in_future(question: Question, evidence: Evidence) -> Answer:
     pause = evidence.pause_at(question.second)
     if pause is not None:
         answer = _answer(question, "paused", f"it will not run then: {pause_text(pause, question.zone)}")
-        return Answer(job=answer.job, at=answer.at, code=answer.code, text=answer.text, pause=pause)
+        return replace(answer, pause=pause)
     away = took(question.second - question.now)
     return _answer(question, "will_run", f"it will run then, in {away}")
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import anyio
@@ -12,9 +13,10 @@ import anyio
 from jobkit.exceptions import StoreError, StoreUnavailable
 from jobkit.logs import get_logger
 from jobkit.runner.settling import Settled, Settlement
+from jobkit.scheduler.post import CurrentJobs
+from jobkit.scheduler.resting import rest
 
 if TYPE_CHECKING:
-    from jobkit.job import JobSpec
     from jobkit.records import RunRecord
     from jobkit.runner import Runner
     from jobkit.scheduler.post import Post
@@ -56,7 +58,7 @@ class Upkeep:
         self._heartbeat = heartbeat or self._own_heartbeat
         self._draw = draw
         self._lease = post.config.scheduler.lease
-        self._settlement = Settlement(post.store, post.clock, self._lease, _JobsNow(post))
+        self._settlement = Settlement(post.store, post.clock, self._lease, CurrentJobs(post))
         self._woken = anyio.Event()
 
     async def begin(self) -> None:
@@ -88,7 +90,7 @@ class Upkeep:
             settled = await self._settled()
             for run in settled.runs:
                 self._tell(run)
-            await self._rest(woken, self._until_next(settled))
+            await rest(woken, partial(self._post.clock.pause, self._until_next(settled)))
 
     async def _settled(self) -> Settled:
         try:
@@ -117,16 +119,6 @@ class Upkeep:
         )
         for listener in self.settled:
             listener(run)
-
-    async def _rest(self, woken: anyio.Event, seconds: float) -> None:
-        async def pause() -> None:
-            await self._post.clock.pause(seconds)
-            woken.set()
-
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(pause)
-            await woken.wait()
-            tasks.cancel_scope.cancel()
 
     # -- the time ---------------------------------------------------------------------------------------
 
@@ -162,22 +154,6 @@ class Upkeep:
         number = await self._post.connection.ask(lambda: store.prune(before), "forget what is old")
         if number:
             get_logger().info("store.pruned", runs=number, before=before.isoformat(timespec="seconds"))
-
-
-class _JobsNow(Mapping[str, "JobSpec"]):
-    """The jobs of a post as they are when one is asked for: a reload replaces them."""
-
-    def __init__(self, post: Post) -> None:
-        self._post = post
-
-    def __getitem__(self, name: str) -> JobSpec:
-        return self._post.jobs[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._post.jobs)
-
-    def __len__(self) -> int:
-        return len(self._post.jobs)
 
 
 def _failed(error: StoreError, wanted: str) -> None:

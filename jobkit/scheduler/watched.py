@@ -25,9 +25,9 @@ _LEFT_OUT: Final = frozenset(("__pycache__", "node_modules", "site-packages"))
 class Watched:
     """The files of *project*. ``changes`` may be called in a thread of its own, one call at a time.
 
-    Files of the extensions and of configuration count from :meth:`seen` on. The project's own modules outside
-    of ``extensions/``, and its plugins, are as they were when they were first seen: only a new process
-    executes them again.
+    Files of the extensions and of configuration count from the last :meth:`saw` on. The project's own modules
+    outside of ``extensions/``, and its plugins, are as they were when they were first seen: only a new
+    process executes them again.
     """
 
     def __init__(self, project: Project) -> None:

@@ -97,7 +97,7 @@ def _learn(texts: list[str]) -> Tables:
         hours, every_hour = _hours[hour]
         return _seconds[second], minutes, hours, _days[rest], not (every_minute or every_hour)
     except KeyError:
-        pass
+        pass  # a field that is new, or wrong: it is read in full below
     values = [read_field(field, text) for field, text in zip(FIELDS, texts, strict=True)]
     rule = DayRule(*values[3:])
     if not rule.ever_matches():

@@ -41,12 +41,11 @@ class OpenRun:
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """*blocked* is the run that is in the way, None if the new run may be inserted; then those of
-    *displaced* end for it, those of *cancelled* are asked to, and *waits* says that it must not start yet."""
+    *displaced* end for it, and those of *cancelled* are asked to."""
 
     blocked: OpenRun | None = None
     displaced: tuple[OpenRun, ...] = ()
     cancelled: tuple[OpenRun, ...] = ()
-    waits: bool = False
 
 
 def out_of_turn(trigger: Trigger, found: Sequence[OpenRun]) -> bool:
@@ -69,11 +68,9 @@ def judge(overlap: Overlap, found: Sequence[OpenRun]) -> Verdict:
         # Whoever asks wants to know what runs, if anything does.
         in_the_way.sort(key=lambda run: not run.executing)
         return Verdict(blocked=in_the_way[0]) if in_the_way else Verdict(displaced=tuple(gives_way))
-    waits = any(run.executing for run in oldest)
     if overlap == "queue":
-        return Verdict(blocked=queued[0]) if queued else Verdict(waits=waits)
+        return Verdict(blocked=queued[0]) if queued else Verdict()
     return Verdict(
         displaced=tuple(run for run in queued if run.displaceable),
         cancelled=tuple(run for run in oldest if run.held),
-        waits=waits,
     )

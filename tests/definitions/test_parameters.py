@@ -224,7 +224,7 @@ def test_the_signature_is_shown_as_it_was_written() -> None:
 
 @given(st.dictionaries(st.sampled_from(["since", "days", "tags", "untyped", "x"]), st.text()))
 def test_reading_raises_nothing_but_parameter_errors(texts: Mapping[str, str]) -> None:
-    """Whatever people type."""
+    """Whatever people type: any other exception would come out here."""
     for schema in (SCHEMA, OPEN):
         try:
             values = schema.from_text(texts, job="report")

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from jobkit import submit_job
+from jobkit import JobSpec, submit_job
 from jobkit.exceptions import CollectionError
 
 Refused = Callable[[str], CollectionError]
@@ -173,18 +173,20 @@ def test_a_value_before_the_star_is_refused(case: str, refused: Refused) -> None
     assert "put `*` before it" in error.help
 
 
-def test_following_the_advice_mends_it(load: Callable[[str], object]) -> None:
+def test_following_the_advice_mends_it(job: Callable[[str], JobSpec]) -> None:
     """With ``*`` before the parameter the job is registered (JK113)."""
-    load(HEAD + "def job(ctx, *, days: int = 30): ...\nsubmit_job(job)\n")
+    spec = job(HEAD + "def job(ctx, *, days: int = 30): ...\nsubmit_job(job)\n")
+    assert [parameter.name for parameter in spec.signature.parameters.parameters] == ["days"]
 
 
-def test_a_plain_value_can_be_a_service_if_it_says_so(load: Callable[[str], object]) -> None:
+def test_a_plain_value_can_be_a_service_if_it_says_so(job: Callable[[str], JobSpec]) -> None:
     """The marker names a service; then its type may be any."""
-    load(
+    spec = job(
         HEAD
         + "from typing import Annotated\nfrom jobkit import Service\n"
         + "def job(ctx, dsn: Annotated[str, Service('dsn')]): ...\nsubmit_job(job)\n"
     )
+    assert [request.parameter for request in spec.signature.services] == ["dsn"]
 
 
 def test_a_service_behind_the_star_is_refused(refused: Refused) -> None:

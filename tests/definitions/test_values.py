@@ -553,7 +553,7 @@ def test_what_is_printed_is_read_back(number: int, real: float, day: date) -> No
 
 @pytest.mark.parametrize("annotation", [case[0] for case in READ_FROM_TEXT])
 def test_reading_text_raises_nothing_but_misfits(annotation: Any) -> None:
-    """Whatever a person types."""
+    """Whatever a person types: any other exception would come out here."""
     kind = kind_for(annotation)
 
     @settings(max_examples=25)
@@ -585,7 +585,7 @@ _JUNK = st.recursive(
 
 @pytest.mark.parametrize("annotation", [case[0] for case in READ_FROM_TEXT])
 def test_reading_values_raises_nothing_but_misfits(annotation: Any) -> None:
-    """Whatever code passes."""
+    """Whatever code passes: any other exception would come out here."""
     kind = kind_for(annotation)
 
     @settings(max_examples=25)

@@ -54,8 +54,10 @@ async def test_runs_are_executed_in_the_order_in_which_they_are_submitted() -> N
 async def test_a_run_that_goes_on_does_not_hold_up_the_next() -> None:
     """How many go on at once is for whoever executes to limit."""
     second = anyio.Event()
+    begun: list[str] = []
 
     async def execute(run_id: str) -> None:
+        begun.append(run_id)
         if run_id == "run-1":
             await second.wait()  # the first ends only once the second has begun
         second.set()
@@ -68,6 +70,7 @@ async def test_a_run_that_goes_on_does_not_hold_up_the_next() -> None:
             with anyio.fail_after(10):
                 await second.wait()
             tasks.cancel_scope.cancel()
+    assert begun == ["run-1", "run-2"]
 
 
 async def test_what_goes_on_is_cancelled_with_the_serving() -> None:

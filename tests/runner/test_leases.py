@@ -267,3 +267,4 @@ def test_the_keeper_can_be_stopped_twice() -> None:
     keeper.stop()
     keeper.release("unknown")
     keeper.stop()
+    assert not keeper.any_held

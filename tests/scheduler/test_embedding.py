@@ -6,6 +6,8 @@ import re
 import signal
 from collections.abc import Iterator
 from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +17,10 @@ import pytest
 import jobkit
 from jobkit import Project, Scheduler
 from jobkit.exceptions import ParameterError, UsageError
+from jobkit.processes import ProcessIdentity
+from jobkit.records import new_run_id
 from jobkit.statuses import RunStatus, Trigger
-from jobkit.stores.base import RunQuery
+from jobkit.stores.base import LeaseRequest, NewRun, RunQuery
 
 DOCS = Path(jobkit.__file__).parents[1] / "docs" / "how-to" / "embed-the-scheduler.md"
 JOBS = '''
@@ -34,6 +38,10 @@ async def greet(ctx, *, whom: str = "world"):
 @submit_job(enabled=False)
 async def uses_pool(ctx, pool):
     await pool.query("select 1")
+
+@submit_job(overlap="queue")
+async def one_by_one(ctx):
+    """Nothing."""
 
 @submit_job
 async def endless(ctx):
@@ -126,6 +134,19 @@ async def test_project_enqueue_reaches_a_scheduler(project: Project) -> None:
                 while not (await store.run(queued.id)).status.finished:  # noqa: ASYNC110
                     await anyio.sleep(0.02)
         stop.set()
+
+
+async def test_a_run_that_waits_for_a_dead_process_is_executed(project: Project) -> None:
+    """Nobody serves, so whoever waits ends what the dead has left."""
+    dead = replace(ProcessIdentity.current(), started="long ago")
+    async with Scheduler(project) as scheduler, project.open_store() as store:
+        left = NewRun(
+            id=new_run_id(datetime.now(UTC)), job="one_by_one", extension="web", trigger=Trigger.MANUAL
+        )
+        record, _ = await store.add_and_start(left, LeaseRequest(dead, "here"), overlap="queue")
+        with anyio.fail_after(10):
+            assert (await scheduler.run("one_by_one")).status is RunStatus.SUCCEEDED
+        assert (await store.run(record.id)).status is RunStatus.LOST
 
 
 async def test_jobs_get_the_objects_of_the_program(project: Project) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -118,6 +118,13 @@ class Fleet:
             await anyio.sleep(seconds)
 
         return spec_of(run, name, **options)
+
+
+async def together(starts: Iterable[Callable[[], Coroutine[Any, Any, None]]]) -> None:
+    """All of *starts* at the same instant, until all have ended."""
+    async with anyio.create_task_group() as tasks:
+        for start in starts:
+            tasks.start_soon(start)
 
 
 async def runs_of(store: Store, *jobs: str) -> list[RunRecord]:
@@ -255,9 +262,7 @@ def test_with_ids_of_their_own_they_would_not_share_it(fleet: Fleet, monkeypatch
 
     async def call() -> list[RunRecord]:
         replicas = [await fleet.replica(fleet.job("migrate", overlap="allow")) for _ in range(2)]
-        async with anyio.create_task_group() as tasks:
-            for one in replicas:
-                tasks.start_soon(one.startup.listed)
+        await together(one.startup.listed for one in replicas)
         return await runs_of(replicas[0].post.store)
 
     assert len(fleet(call)) == 2
@@ -306,9 +311,7 @@ def test_a_run_that_did_not_succeed_is_not_shared(on_both: Fleet) -> None:
 
     async def call() -> list[RunRecord]:
         fleet = [await on_both.replica(spec_of(migrate)) for _ in range(3)]
-        async with anyio.create_task_group() as tasks:
-            for one in fleet:
-                tasks.start_soon(one.startup.listed)
+        await together(one.startup.listed for one in fleet)
         return await runs_of(fleet[0].post.store)
 
     runs = on_both(call)
@@ -344,9 +347,7 @@ def test_a_job_of_each_node_runs_on_each(on_both: Fleet) -> None:
     async def call() -> list[RunRecord]:
         warm = on_both.job("warm", scope="node")
         fleet = [await on_both.replica(warm, node=node) for node in ("a", "b")]
-        async with anyio.create_task_group() as tasks:
-            for one in fleet:
-                tasks.start_soon(one.startup.listed)
+        await together(one.startup.listed for one in fleet)
         return await runs_of(fleet[0].post.store)
 
     assert sorted(run.node for run in on_both(call)) == ["a", "b"]
@@ -430,9 +431,7 @@ def test_background_runs_are_shared_too(on_both: Fleet) -> None:
     async def call() -> list[RunRecord]:
         fill = on_both.job("fill", run_on_startup=True)
         fleet = [await on_both.replica(fill) for _ in range(3)]
-        async with anyio.create_task_group() as tasks:
-            for one in fleet:
-                tasks.start_soon(one.startup.background)
+        await together(one.startup.background for one in fleet)
         return await runs_of(fleet[0].post.store)
 
     assert len(on_both(call)) == 1
