@@ -237,3 +237,19 @@ def test_the_run_store_is_no_place_for_it(cli: CommandLine, url: str) -> None:
     assert "--> jobkit.toml:4" in ended.err
     cli.file("jobkit.toml", SETTINGS)
     assert cli("list").code == 0
+
+
+def test_doctor_asks_the_one_that_took_its_place(cli: CommandLine) -> None:
+    """Of two services of one name jobs get the second: that one is asked how it is, once."""
+    cli.file(
+        "hooks/tests.py",
+        """
+from jobkit import ServiceSpec, hookimpl
+
+@hookimpl
+def jobkit_services(config):
+    return [ServiceSpec(lambda: "another", name="db", replaces=True, ping=lambda service: None)]
+""",
+    )
+    found = [each["message"] for each in cli("doctor", "--json").data if each["check"] == "services"]
+    assert found == ["well: db"]

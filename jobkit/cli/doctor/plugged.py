@@ -39,6 +39,8 @@ def look_at_services(project: Project) -> Iterator[Finding]:
     for provider in project.services:
         if provider.spec.ping is None or provider.spec.scope == "run":
             continue  # those of runs are opened for runs
+        if provider not in project.graph.available(provider.extension):
+            continue  # another one has its name: nobody is given this one
         error = _trouble(project, provider)
         if error is None:
             well.append(provider.name)
