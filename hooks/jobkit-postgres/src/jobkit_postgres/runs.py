@@ -37,6 +37,7 @@ FROM counted, {given(_NEW)} ORDER BY place
 RETURNING id, number
 """
 
+# A lease counts from the moment in which it is had, however long others were waited for.
 _ADD_STARTED: Final = f"""
 WITH counted AS (UPDATE jobkit.project SET number = number + %(count)s RETURNING number - %(count)s AS number)
 INSERT INTO jobkit.runs (number, {_COLUMNS}, status, attempt, fence, queued_at, started_at, attempt_since,
@@ -44,16 +45,16 @@ INSERT INTO jobkit.runs (number, {_COLUMNS}, status, attempt, fence, queued_at, 
 SELECT counted.number + place, id, job, extension, trigger, scheduled_at, attempts, actor, enforce::boolean,
     win, covers, parent, retry_of, parameters, home, overlap, tick, limits, priority, queue,
     'running', 1, 1, %(at)s, %(at)s, %(at)s, %(node)s, %(owner)s, %(pinned)s::int::boolean, %(duration)s,
-    %(at)s + %(duration)s::bigint
+    jobkit.instant() + %(duration)s::bigint
 FROM counted, {given(_NEW)}
-RETURNING id, number
+RETURNING id, number, lease_expires_at
 """
 
 _START: Final = """
 UPDATE jobkit.runs SET status = 'running', attempt = attempt + 1, fence = fence + 1,
     started_at = coalesce(started_at, %(at)s), attempt_since = %(at)s, not_before = NULL, progress = NULL,
     node = %(node)s, lease_owner = %(owner)s, lease_pinned = %(pinned)s::int::boolean,
-    lease_duration = %(duration)s, lease_expires_at = %(at)s + %(duration)s::bigint
+    lease_duration = %(duration)s, lease_expires_at = jobkit.instant() + %(duration)s::bigint
 WHERE id = %(id)s AND status = 'queued' AND (lease_owner IS NULL OR lease_owner = %(owner)s)
 """
 
@@ -74,7 +75,7 @@ FROM jobkit.runs WHERE id = %s
 _KEEP_FOR: Final = """
 UPDATE jobkit.runs SET fence = fence + 1, node = %(node)s, lease_owner = %(owner)s,
     lease_pinned = %(pinned)s::int::boolean, lease_duration = %(duration)s,
-    lease_expires_at = %(at)s + %(duration)s::bigint
+    lease_expires_at = jobkit.instant() + %(duration)s::bigint
 WHERE id = %(id)s AND status = 'queued' AND lease_owner IS NULL
 """
 
@@ -101,8 +102,7 @@ async def _is_free(tx: Transaction, run: Row, limits: Mapping[str, int]) -> bool
 async def _add_started(tx: Transaction, run: Row, lease: Row) -> tuple[Row, Row]:
     node, owner, pinned, duration = lease
     values = {**_values([(*run, None)]), "at": tx.at, **_lease(lease)}
-    [(id_, number)] = await tx.all(_ADD_STARTED, values)
-    until = tx.at + duration
+    [(id_, number, until)] = await tx.all(_ADD_STARTED, values)
     return started_run(number, run, lease, tx.at), (id_, 1, 1, owner, node, duration, pinned, until)
 
 

@@ -6,19 +6,22 @@ import json
 import sys
 from contextlib import AsyncExitStack
 from datetime import datetime, timedelta
+from typing import Any
 
 import anyio
+import psycopg
 import pytest
 from jobkit_postgres import leases
 from jobkit_postgres.store import PostgresStore
 from jobkit_postgres.transaction import Transaction
 from postgres_tests.claimers import work_off
 from postgres_tests.server import Server
+from psycopg import sql
 
 from jobkit.exceptions import RunInTheWay
 from jobkit.records import RunRecord, new_run_id
 from jobkit.statuses import RunStatus
-from jobkit.stores.base import RunQuery
+from jobkit.stores.base import Lease, RunQuery
 from jobkit.stores.ledger import JobKey, JobRegistration, SpanQuery
 from jobkit.stores.outbox import SinkRegistration
 from jobkit.testing.conformance.kit import SECOND, new_run, outcome, request, span_claim, started
@@ -247,3 +250,34 @@ async def test_entries_wait_for_those_before_them(server: Server, tables: str) -
             go_on.set()
         assert seen == []
         assert [entry.job for entry in await other.outbox("sink")] == ["slow", "fast"]
+
+
+async def test_a_lease_counts_from_when_it_is_had(server: Server, tables: str) -> None:
+    """Not from when the waiting for others began."""
+    job = f"SELECT 1 FROM {sql.Identifier(tables, 'job_states').as_string()} FOR UPDATE"
+    async with opened(server, tables) as store, await psycopg.AsyncConnection.connect(server.url) as other:
+        _, lease = await started(store)
+        await store.finish(lease, outcome())
+        await other.execute(job)
+        had: list[tuple[RunRecord, Lease]] = []
+
+        async def start() -> None:
+            had.append(await store.add_and_start(new_run(), request(seconds=30)))
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(start)
+            while not await _waiting_for(other):  # noqa: ASYNC110 -- nobody tells
+                await anyio.sleep(0.01)
+            await anyio.sleep(0.3)
+            await other.rollback()
+        [(run, lease)] = had
+        assert run.started_at is not None
+        assert lease.expires_at - run.started_at > timedelta(seconds=30.3)
+
+
+async def _waiting_for(connection: psycopg.AsyncConnection[Any]) -> bool:
+    """Whether somebody waits for a lock of *connection*."""
+    cursor = await connection.execute(
+        "SELECT 1 FROM pg_stat_activity WHERE pg_backend_pid() = ANY(pg_blocking_pids(pid))"
+    )
+    return await cursor.fetchone() is not None
