@@ -64,7 +64,7 @@ def slow(session: nox.Session) -> None:
 
 @nox.session
 def faults(session: nox.Session) -> None:
-    """Schedulers that are killed a hundred times, and long runs of them: about twenty minutes."""
+    """Schedulers that are killed a hundred times, and long runs of them: about three quarters of an hour."""
     session.install("-e", ".[test]", *HOOKS)
     session.run("python", "-m", "pytest", "-m", "faults", *session.posargs)
 
