@@ -290,7 +290,7 @@ def test_a_read_only_project_can_be_looked_at(shop: CommandLine) -> None:
 
 
 def test_a_store_that_cannot_be_used_still_lets_jobs_be_listed(shop: CommandLine) -> None:
-    """The jobs are shown, the store's error is told, and the exit code is 6."""
+    """The jobs are shown, the store's error is told, and the exit code is 6; nothing is said of what ran."""
     (shop.root / ".jobkit" / "jobkit.db").write_bytes(b"this is no database, and never was" * 100)
     for stray in Path(shop.root / ".jobkit").glob("jobkit.db-*"):
         stray.unlink()
@@ -300,6 +300,9 @@ def test_a_store_that_cannot_be_used_still_lets_jobs_be_listed(shop: CommandLine
     assert len(answer.data) == 5
     assert any(error.code.startswith("JK6") for error in answer.errors)
     assert shop("history").code == 6
+    assert "never" not in shop("list").out
+    assert "not known: the store cannot be used" in shop("show", "close_month").out
+    assert "Nothing ran" not in shop("timeline").out
 
 
 def test_what_job_files_print_is_not_the_answer(cli: CommandLine) -> None:

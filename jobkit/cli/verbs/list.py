@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from zoneinfo import ZoneInfo
 
 from jobkit.cli.command import verb
+from jobkit.cli.exit_codes import ExitCode
 from jobkit.cli.job_view import JobView
 from jobkit.cli.pauses import pause_text, pauses_of, until_text
 from jobkit.cli.projects import broken_footer, loaded
@@ -60,6 +61,8 @@ class Listing:
     views: Sequence[JobView]
     now: datetime
     store: str
+    #: Whether the store has said what ran.
+    known: bool = True
 
 
 @verb(
@@ -105,7 +108,8 @@ def command(
         runs, code = read_or_report(session, project.config, look, nothing)
         views = [JobView(spec, project.config, now, *runs.get(spec.name, JobRuns())) for spec in chosen]
         output.answer([view.to_json() for view in views])
-        output.lines(screen(Listing(project, views, now, _address(project)), output.terminal))
+        listing = Listing(project, views, now, _address(project), known=code == ExitCode.OK)
+        output.lines(screen(listing, output.terminal))
         return code
 
 
@@ -173,7 +177,7 @@ def _table(listing: Listing, terminal: Terminal) -> list[str]:
                 f"  {view.spec.name}",
                 Cell(view.spec.schedule_text or "manual", None if view.spec.schedule else "dim"),
                 _next(view, zone),
-                *_last(view, listing.now),
+                *(_last(view, listing.now) if listing.known else (Cell("?", "dim"), "")),
                 _picture(reversed(view.recent), terminal),
             ]
         )

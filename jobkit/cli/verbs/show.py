@@ -62,19 +62,20 @@ def command(session: Session, name: str) -> int:
         last = next((run for run in recent if run.ticks is None), None)
         view = JobView(spec, project.config, now, last, recent, *trouble.of(spec.name), pauses)
         output.answer(view.to_full_json())
-        output.lines(screen(view, output.terminal))
+        output.lines(screen(view, output.terminal, known=code == ExitCode.OK))
         # What is known of a job whose file is broken is what the file once said.
         return code or (ExitCode.STOPPED if spec.error in project.errors else ExitCode.OK)
 
 
-def screen(view: JobView, terminal: Terminal) -> list[str]:
-    """Name and place, then one labelled line for each thing that can be said."""
+def screen(view: JobView, terminal: Terminal, *, known: bool = True) -> list[str]:
+    """Name and place, then one labelled line for each thing that can be said; *known* is what ran."""
     spec = view.spec
     lines = [f"{terminal.style(spec.name, 'strong')}  {terminal.style(view.source, 'dim')}"]
     lines += wrap(spec.description, terminal.columns, "  ")
     if spec.error is not None:
         lines += ["", *error_block(spec.error, terminal, root=view.config.root), ""]
-    for label, values in _facts(view, terminal):
+    runs = _runs(view, terminal) if known else ["not known: the store cannot be used"]
+    for label, values in (*_facts(view, terminal), ("runs", runs)):
         for index, value in enumerate(values):
             shown = terminal.style(f"{label:{_LABEL}}", "dim") if index == 0 else " " * _LABEL
             lines += _fitted(f"  {shown} ", value, terminal)
@@ -114,7 +115,6 @@ def _facts(view: JobView, terminal: Terminal) -> Iterator[tuple[str, list[str]]]
     if spec.tags:
         yield "tags", [", ".join(spec.tags)]
     yield "owner", [f"{spec.owner}{', enforced' if spec.enforce else ''}"]
-    yield "runs", _runs(view, terminal)
 
 
 def _enabled(view: JobView) -> list[str]:

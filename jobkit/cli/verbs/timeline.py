@@ -122,7 +122,8 @@ def screen(table: Timetable, config: Config, store: str, terminal: Terminal) -> 
     if table.rows:
         lines += gantt(table.rows[:_ROWS], window, zone, terminal)
     else:
-        lines.append("Nothing ran in that time, and nothing is due.")
+        ran = "Nothing ran in that time" if store else "What ran in that time is not known"
+        lines.append(f"{ran}, and nothing is due.")
     return [*lines, *(terminal.style(line, "dim") for line in _left_out(table, zone))]
 
 

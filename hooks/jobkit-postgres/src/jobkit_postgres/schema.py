@@ -185,11 +185,13 @@ class Tables:
         )
         missing = [name for (name,) in await cursor.fetchall() if name != "migrations"]
         if missing:
-            schema = sql.Identifier(self._schema).as_string()
+            names = (self._schema, connection.info.user)
+            schema, role = (sql.Identifier(name).as_string() for name in names)
+            more = f" and {len(missing) - 2} more" if len(missing) > 2 else ""
             raise StoreError(
-                f"the role has not all rights on {', '.join(missing)} of {self._name}",
+                f"{role} has not all rights on the tables {', '.join(missing[:2])}{more} of {self._name}",
                 code="JK625",
-                help=f"GRANT {wanted} ON ALL TABLES IN SCHEMA {schema} to it, and USAGE on the schema",
+                help=f"let their owner say `GRANT {wanted} ON ALL TABLES IN SCHEMA {schema} TO {role}`",
             )
 
     async def _status(self, connection: AsyncLink, rest: tuple[Migration, ...]) -> SchemaStatus:
