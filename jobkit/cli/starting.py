@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from jobkit.cli.render.header import header, place
 from jobkit.cli.render.text import count, wrap
 from jobkit.cli.render.times import distance, near
-from jobkit.redaction import mask_url
+from jobkit.redaction import redact
 from jobkit.scheduler.standing import standing
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def banner(project: Project, session: Session) -> Iterator[str]:
         return
     now = session.clock.now()
     node = config.scheduler.node or socket.gethostname()
-    yield from header([*place(config, now), mask_url(config.scheduler.store), f"node {node}"], terminal)
+    yield from header([*place(config, now), redact(config.scheduler.store), f"node {node}"], terminal)
     yield f"  {standing_text(project)}"
     if not config.scheduler.enabled:
         text = f"the scheduler is off ({off_by(project)}): only queued runs are executed"

@@ -57,6 +57,12 @@ def open_store(
     scheme, because addresses hold passwords.
     """
     scheme, separator, rest = url.partition(":")
+    if url.startswith("${"):
+        raise StoreError(
+            "variables are expanded in configuration files, and not where a variable is the setting",
+            code="JK604",
+            help='write it into [scheduler] store, or let the shell do it: JOBKIT__SCHEDULER__STORE="$NAME"',
+        )
     if not separator:
         raise _bad_address("a run store's address starts with its kind", f"write something like {_EXAMPLE}")
     match scheme.lower():

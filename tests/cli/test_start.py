@@ -465,3 +465,16 @@ def test_what_a_terminal_is_shown_first(
     with Project.load(shop.root) as project:
         output.aside(*banner(project, session))
     check_screen(name, form, stream.text)
+
+
+def test_the_banner_shows_no_password(shop: CommandLine) -> None:
+    """Neither one before the host nor one among the settings of the address."""
+    stream = Stream(tty=True, encoding="utf-8")
+    output = Output("start", Streams(stream, stream), json=False)
+    session = Session(GlobalOptions(), output, FixedClock())
+    for url in ("postgresql://app:CANARY-one@db/shop", "postgresql:///shop?host=db&password=CANARY-two"):
+        shop.file("services/scheduler/config.toml", f'[scheduler]\nstore = "{url}"\n')
+        with Project.load(shop.root) as project:
+            output.aside(*banner(project, session))
+    assert "postgresql://" in stream.text
+    assert "CANARY" not in stream.text

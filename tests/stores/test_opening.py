@@ -57,6 +57,7 @@ async def test_memory(tmp_path: Path) -> None:
     [
         ("", "starts with its kind"),
         ("jobkit.db", "starts with its kind"),
+        ("${DATABASE_URL}", "expanded in configuration files"),
         ("mysql://user:hunter2@host/db", "no kind of run store called 'mysql'"),
         ("hunter2\x1b[31m://x", "no kind of run store"),
         ("postgresql://user:hunter2@host/db", "no run store for postgresql:// is installed"),

@@ -63,7 +63,8 @@ class Postgres:
 def _has_sqlite(config: Config) -> bool:
     if config.table_setting("plugins", "sqlite") is None:
         return False
-    return bool(config.plugin("sqlite").url)
+    # Where that plugin is blocked nobody has read its table.
+    return bool(getattr(config.plugin("sqlite"), "url", None))
 
 
 def _database_of_jobs(config: Config) -> tuple[str, str] | None:

@@ -200,6 +200,14 @@ async def test_there_is_nothing_to_take_the_place_of(
         assert project.jobs["ask"].error is None
 
 
+def test_the_plugin_of_the_embedded_one_is_blocked(server: Server, tmp_path: Path) -> None:
+    """Then nobody reads its table, and there is nothing to take the place of."""
+    root = write(tmp_path, f'url = "{server.url}"', "[plugins.sqlite]", 'url = "sqlite:///shop.db"')
+    ended = jobkit(root, "--plugin", "no:sqlite", "run", "ask")
+    assert ended.returncode == 0, ended.stderr
+    assert "42" in ended.stdout
+
+
 async def test_no_database_no_service(tmp_path: Path) -> None:
     """Where none is named the job is listed with what it lacks."""
     with Project.load(write(tmp_path)) as project:
