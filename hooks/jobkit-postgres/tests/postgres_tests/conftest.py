@@ -7,12 +7,13 @@ import os
 import secrets
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
 import pytest
 from postgres_tests import server as servers
-from postgres_tests.kit import made
+from postgres_tests.kit import SharedTables, made
 from postgres_tests.server import MEMORY, Server
 from psycopg import sql
 
@@ -64,10 +65,31 @@ def own_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
 @pytest.fixture
 def schema(server: Server) -> Iterator[str]:
     """The name of a schema that no other test uses; what was made in it is removed."""
+    with _schema(server) as name:
+        yield name
+
+
+@contextmanager
+def _schema(server: Server) -> Iterator[str]:
     name = f"Test {secrets.token_hex(6)}"  # to be quoted wherever it is written
     yield name
     with psycopg.connect(server.url, autocommit=True) as connection:
         connection.execute(sql.SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(sql.Identifier(name)))
+
+
+@pytest.fixture(scope="session")
+def tables_of_this_process(server: Server) -> Iterator[SharedTables]:
+    """Tables that are made once, for :func:`shared_tables`."""
+    with _schema(server) as name, psycopg.connect(server.url, autocommit=True) as connection:
+        made(server, name)
+        yield SharedTables(connection, name)
+
+
+@pytest.fixture
+def shared_tables(tables_of_this_process: SharedTables) -> SharedTables:
+    """Empty tables that this test has for itself while it runs, and the next one after it."""
+    tables_of_this_process.emptied()
+    return tables_of_this_process
 
 
 @pytest.fixture

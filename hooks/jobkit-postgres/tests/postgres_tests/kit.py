@@ -27,6 +27,34 @@ async def _upgrade(store: PostgresStore) -> None:
     await store.upgrade()
 
 
+class SharedTables:
+    """The tables of a store in a schema that tests have one after the other, each of them empty.
+
+    To make them takes longer than most cases do. Numbers that PostgreSQL gives go on, as in a real database.
+    """
+
+    def __init__(self, connection: psycopg.Connection[Any], schema: str) -> None:
+        self.connection = connection
+        self.schema = schema
+        found = connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = %s", (schema,))
+        names = {name for (name,) in found} - {"migrations"}
+        deletes = [sql.SQL("DELETE FROM {}").format(sql.Identifier(schema, name)) for name in sorted(names)]
+        insert = sql.SQL("INSERT INTO {} (name) VALUES ({})")
+        self._statement = sql.SQL("; ").join(
+            [
+                sql.SQL("SET LOCAL lock_timeout = 10000"),  # the test before left nothing to wait for
+                sql.SQL("SET LOCAL session_replication_role = replica"),  # all goes, whatever refers to it
+                *deletes,
+                insert.format(sql.Identifier(schema, "project"), sql.Literal("conformance")),
+            ]
+        )
+
+    def emptied(self) -> None:
+        """Leave nothing of the test before but the tables and what made them."""
+        with self.connection.transaction():
+            self.connection.execute(self._statement)
+
+
 async def sooner_or_later(call: Callable[[], Awaitable[Any]]) -> Any:
     """What *call* answers when it does; until then it says that it may succeed later, and nothing else."""
     with anyio.fail_after(30):

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-import psycopg
 import pytest
 from jobkit_postgres import schema as tables
 from jobkit_postgres.store import PostgresStore
-from postgres_tests.kit import ServerClock, made
+from postgres_tests.kit import ServerClock, SharedTables
 from postgres_tests.server import Server
 
 from jobkit.plugin import Migrations, Store
@@ -16,17 +13,15 @@ from jobkit.testing.conformance import MigrationConformance, OpenStore, Ship, St
 
 
 class OnServer:
-    """A store in a schema of the test's own, and the server's clock in the hands of the cases."""
+    """A store in empty tables, and the server's clock in the hands of the cases."""
 
     @pytest.fixture
-    def clock(self, server: Server, schema: str) -> Iterator[StoreClock]:
-        with psycopg.connect(server.url, autocommit=True) as connection:
-            made(server, schema)
-            yield ServerClock(connection, schema)
+    def clock(self, shared_tables: SharedTables) -> StoreClock:
+        return ServerClock(shared_tables.connection, shared_tables.schema)
 
     @pytest.fixture
-    def open_store(self, server: Server, schema: str, clock: StoreClock) -> OpenStore:
-        return _opens(server, schema)
+    def open_store(self, server: Server, shared_tables: SharedTables, clock: StoreClock) -> OpenStore:
+        return _opens(server, shared_tables.schema)
 
 
 class TestPostgresStore(OnServer, StoreConformance):
