@@ -6,8 +6,10 @@ However many jobs wait for a connection, and whatever they do with theirs, the s
 from __future__ import annotations
 
 import logging
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import Any, Final
+from types import TracebackType
+from typing import Any, Final, NoReturn
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
@@ -86,6 +88,11 @@ class JobsPool(AsyncConnectionPool[AsyncLink]):
             reconnect_timeout=float(_CHECK_LIMIT),
         )
 
+    # Callers know it by what it is entered with; the class that the other one names is contextlib's own.
+    def connection(self, timeout: float | None = None) -> Borrowed:  # type: ignore[override]
+        """As that of any pool; who is in a thread, and cannot wait for it, is told what to take instead."""
+        return Borrowed(super().connection(timeout))
+
     async def getconn(self, timeout: float | None = None) -> AsyncLink:
         """As that of any pool."""
         try:
@@ -99,6 +106,32 @@ class JobsPool(AsyncConnectionPool[AsyncLink]):
         except ServiceError as error:
             return error.message
         return _all_in_use(self.max_size)
+
+
+class Borrowed:
+    """A connection for as long as ``async with`` lasts."""
+
+    def __init__(self, manager: AbstractAsyncContextManager[AsyncLink]) -> None:
+        self._manager = manager
+
+    async def __aenter__(self) -> AsyncLink:
+        return await self._manager.__aenter__()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> bool | None:
+        return await self._manager.__aexit__(kind, error, traceback)
+
+    def __enter__(self) -> NoReturn:
+        raise ServiceError(
+            "the connections of `db` are for `async with`, and this is `with`",
+            code="JK418",
+            help="take a pool for threads: a parameter `db_sync`, or one of the type ConnectionPool"
+            " of psycopg_pool; in a coroutine write `async with`",
+        )
+
+    def __exit__(self, *_: object) -> None:
+        """Never reached: it is here so that ``with`` gets as far as to be told."""
 
 
 class ThreadPool(ConnectionPool[Link]):

@@ -91,6 +91,11 @@ async def hog(ctx, db):
             return JobResult.success(f"{child.status}: {type(error).__name__}: {error}")
 
 @submit_job
+def wrong(ctx, db):
+    with db.connection() as connection:
+        connection.execute(ASK)
+
+@submit_job
 async def idle(ctx):
     pass
 """
@@ -139,6 +144,15 @@ async def test_jobs_in_threads_have_a_pool_of_their_own(server: Server, tmp_path
     """By its type, or by the name `db_sync`; asynchronous ones have `db`."""
     root = write(tmp_path, f'url = "{server.url}"')
     assert [record.message for record in await run(root, "ask", "plain", "lookup")] == ["42"] * 3
+
+
+async def test_a_pool_that_is_for_coroutines(server: Server, tmp_path: Path) -> None:
+    """JK418 tells a job in a thread which one to take, at the line that asks."""
+    [record] = await run(write(tmp_path, f'url = "{server.url}"'), "wrong")
+    assert record.error is not None
+    assert record.error.code == "JK418"
+    assert "db_sync" in (record.error.help or "")
+    assert "with db.connection() as connection" in (record.error.traceback or "")
 
 
 async def test_jobs_cannot_take_the_connections_of_the_store(
