@@ -54,7 +54,9 @@ class ConfiguredStore(PostgresStore):
         try:
             return await super().upgrade()
         except StoreError as error:
-            raise self._placed(error) from error.__cause__
+            direct = self._settings.direct_url is not None
+            place = "plugins.postgres.direct_url" if direct else "scheduler.store"
+            raise self._placed(error, place) from error.__cause__
 
     async def remarks(self) -> Sequence[Remark]:
         """What there is to say of the server, of how others are heard, of connections and rights."""
@@ -73,10 +75,10 @@ class ConfiguredStore(PostgresStore):
         except StoreError as error:
             raise self._placed(error) from error.__cause__
 
-    def _placed(self, error: StoreError) -> StoreError:
+    def _placed(self, error: StoreError, place: str = "scheduler.store") -> StoreError:
         if error.code in _ELSEWHERE:
             return error
-        origin = self._config.origin("scheduler.store")
+        origin = self._config.origin(place)
         named = f"{origin.name}: " if origin.path is None and origin.name is not None else ""
         return type(error)(
             f"{named}{error.message}", code=error.code, path=origin.path, line=origin.line, help=error.help

@@ -42,13 +42,15 @@ _DEFAULTS: Final[dict[str, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where the database is: *conninfo* for libpq, *shown* for people, without its password."""
+    """Where the database is: *conninfo* for libpq; *shown* for people, without its password; *setting* says
+    it."""
 
     conninfo: str
     shown: str
+    setting: str = "[scheduler] store"
 
     @classmethod
-    def parse(cls, url: str) -> Address:
+    def parse(cls, url: str, setting: str = "[scheduler] store") -> Address:
         """StoreError for what libpq cannot read; it shows nothing of *url*."""
         try:
             given = {name: value for name, value in conninfo_to_dict(url).items() if value is not None}
@@ -59,7 +61,7 @@ class Address:
         if _CUT.match(url) or not all(port == "" or port.isdecimal() for port in ports):
             # libpq takes parts of the password for host, port or database then, and those are shown.
             raise _not_an_address("has a / before its @, more than one @, or a port that is no number")
-        return cls(make_conninfo("", **{**_DEFAULTS, **given}), _shown(given))
+        return cls(make_conninfo("", **{**_DEFAULTS, **given}), _shown(given), setting)
 
     async def connect(self) -> AsyncLink:
         """A connection of its own. Raises what psycopg does."""

@@ -9,9 +9,6 @@ import psycopg
 from jobkit.plugin.stores import StoreError, StoreUnavailable
 from jobkit_postgres.refused import refusal, said_by
 
-SETTING: Final = "[scheduler] store"
-"""Where people have named the database."""
-
 #: Another attempt of the same transaction may succeed at once.
 _AGAIN: Final = (
     psycopg.errors.SerializationFailure,
@@ -40,10 +37,12 @@ def is_lost(error: psycopg.Error) -> bool:
     return error.sqlstate.startswith(_GONE)
 
 
-def translated(error: psycopg.Error, shown: str, *, connecting: bool = False) -> StoreError:
-    """The store's error for *error*; *shown* is how people know the database."""
+def translated(
+    error: psycopg.Error, shown: str, *, connecting: bool = False, setting: str = "[scheduler] store"
+) -> StoreError:
+    """The store's error for *error*; *shown* is how people know the database, which *setting* names."""
     said = said_by(error)
-    refused = refusal(error, f"the run store {shown}", SETTING) if connecting else None
+    refused = refusal(error, f"the run store {shown}", setting) if connecting else None
     if refused is not None:
         kind = StoreUnavailable if refused.passes else StoreError
         return kind(refused.message, code=refused.code, help=refused.help)

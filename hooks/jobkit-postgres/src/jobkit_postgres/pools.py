@@ -42,7 +42,7 @@ class JobsDatabase:
         address = Address.parse(url)
         if "application_name" not in conninfo_to_dict(url):
             conninfo = make_conninfo(address.conninfo, application_name="jobkit jobs")
-            address = Address(conninfo, address.shown)
+            address = Address(conninfo, address.shown, setting)
         return cls(address, setting)
 
     async def check(self) -> None:

@@ -217,7 +217,8 @@ class Tables:
         try:
             connection = await self._address.connect()
         except psycopg.Error as error:
-            raise translated(error, self._address.shown, connecting=True) from error
+            address = self._address
+            raise translated(error, address.shown, connecting=True, setting=address.setting) from error
         try:
             self._check_server(connection)
         except StoreError:

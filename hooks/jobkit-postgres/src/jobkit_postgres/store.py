@@ -82,7 +82,7 @@ class PostgresStore(LedgerPart, QueuePart, ServicePart, OutboxPart):
         read_only: bool = False,
     ) -> None:
         address = Address.parse(url)
-        direct = address if direct_url is None else Address.parse(direct_url)
+        direct = address if direct_url is None else Address.parse(direct_url, "[plugins.postgres] direct_url")
         self._tables = Tables(address, schema, project)
         self._direct_tables = Tables(direct, schema, project)
         self._database = Database(address, schema, size=pool_size, patience=patience, read_only=read_only)

@@ -137,7 +137,7 @@ async def _waking(connection: AsyncLink, address: Address, listening: Listening)
     try:
         trouble = await _deaf(connection, heard_at)
     except psycopg.Error as error:
-        why = refusal(error, f"the server at {heard_at.shown}", "[plugins.postgres] direct_url")
+        why = refusal(error, "that address", "[plugins.postgres] direct_url")
         said = why.message if why is not None else said_by(error)
         trouble = f"cannot LISTEN over {heard_at.shown}{setting}: {said}"
     if trouble is None:

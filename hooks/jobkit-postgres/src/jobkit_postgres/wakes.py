@@ -175,7 +175,7 @@ class Wakes:
         told, self._connection, self._deaf = self._deaf, None, True
         self._silent_until = time.monotonic() + _REST
         if self._address is not None and not told:  # once, however long it lasts
-            _log.warning("cannot listen: %s", translated(error, self._address.shown).message)
+            _log.warning("cannot listen: %s", translated(error, self._address.shown, connecting=True).message)
 
     def _give_up(self) -> None:
         """Somebody stands between us and the server: it is no use to try again."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import anyio
 import psycopg
 import pytest
 from postgres_tests.kit import made
+from postgres_tests.pooler import pooled
 from postgres_tests.server import Server
 from postgres_tests.test_plugin import jobkit
 
@@ -144,6 +146,15 @@ async def test_jobs_in_threads_have_a_pool_of_their_own(server: Server, tmp_path
     """By its type, or by the name `db_sync`; asynchronous ones have `db`."""
     root = write(tmp_path, f'url = "{server.url}"')
     assert [record.message for record in await run(root, "ask", "plain", "lookup")] == ["42"] * 3
+
+
+async def test_behind_a_pooler(own_server: Server, tmp_path: Path) -> None:
+    """Both pools work where each transaction may meet another process of the server."""
+    with tempfile.TemporaryDirectory(prefix="jk") as folder:  # names of sockets are short
+        async with pooled(own_server.url, Path(folder)) as (url, _):
+            names = ["ask", "plain", "ask", "plain", "ask"]
+            records = await run(write(tmp_path, f'url = "{url}"'), *names)
+    assert [record.message for record in records] == ["42"] * 5
 
 
 async def test_a_pool_that_is_for_coroutines(server: Server, tmp_path: Path) -> None:

@@ -60,6 +60,19 @@ def test_the_variable_that_names_the_server(tmp_path: Path, monkeypatch: pytest.
     assert "hunter" not in ended.stdout + ended.stderr
 
 
+def test_an_address_past_the_pooler_that_is_wrong(server: Server, tmp_path: Path) -> None:
+    """`db upgrade` goes there, and names that setting, and its line."""
+    root = write(tmp_path, server, "jobkit")
+    with (root / "jobkit.toml").open("a", encoding="utf-8") as file:
+        file.write(f'direct_url = "{moved(server.url, user="nobody:hunter2hunter2")}"\n')
+    ended = jobkit(root, "db", "upgrade")
+    assert ended.returncode == 6
+    assert "error[JK622]" in ended.stderr
+    assert "[plugins.postgres] direct_url" in " ".join(ended.stderr.split())
+    assert "jobkit.toml:8" in ended.stderr
+    assert "hunter2" not in ended.stdout + ended.stderr
+
+
 def test_a_server_that_says_nothing_is_not_waited_for_long(tmp_path: Path) -> None:
     """A probe ends: it asks once, within the time that the address gives it."""
     with mute.serving(mute.silent) as url:
