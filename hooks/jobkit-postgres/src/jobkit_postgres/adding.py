@@ -15,7 +15,7 @@ from jobkit_postgres.transaction import Transaction
 
 _ID, _JOB, _HOME, _OVERLAP = 0, 1, 13, 14  # where they stand in NEW_RUN
 
-_THERE: Final = f"SELECT id, {RUN} FROM jobkit.runs WHERE id = ANY(%s::text[])"
+_THERE: Final = f"SELECT id, {RUN} FROM jobkit.runs WHERE id = ANY(%b::text[])"
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,13 +43,13 @@ Given = tuple[str, str, int, str, str | None]
 STATE: Final = "job, node, mark, hash, since"
 
 _STATES: Final = f"""
-SELECT {STATE} FROM jobkit.job_states WHERE mark IS NOT NULL AND (%(jobs)s::text[] IS NULL
-    OR (job, node) IN (SELECT * FROM unnest(%(jobs)s::text[], %(nodes)s::text[])))
+SELECT {STATE} FROM jobkit.job_states WHERE mark IS NOT NULL AND (%(jobs)b::text[] IS NULL
+    OR (job, node) IN (SELECT * FROM unnest(%(jobs)b::text[], %(nodes)b::text[])))
 """
 
 _REGISTER: Final = """
 UPDATE jobkit.job_states AS states SET mark = given.mark, hash = given.hash, since = %s, span = NULL
-FROM unnest(%s::text[], %s::text[], %s::bigint[], %s::text[]) AS given (job, node, mark, hash)
+FROM unnest(%b::text[], %b::text[], %s::bigint[], %b::text[]) AS given (job, node, mark, hash)
 WHERE states.job = given.job AND states.node = given.node
 """
 
@@ -59,15 +59,15 @@ UPDATE jobkit.job_states SET mark = %s, span = NULL WHERE job = %s AND node = %s
 
 _MOVE: Final = """
 UPDATE jobkit.job_states AS states SET mark = given.mark, span = given.span
-FROM unnest(%s::text[], %s::text[], %s::bigint[], %s::bigint[]) AS given (job, node, mark, span)
+FROM unnest(%b::text[], %b::text[], %s::bigint[], %s::bigint[]) AS given (job, node, mark, span)
 WHERE states.job = given.job AND states.node = given.node
 """
 
-_SAME: Final = f"SELECT {RUN}, home, tick FROM jobkit.runs WHERE id = ANY(%s::text[])"
+_SAME: Final = f"SELECT {RUN}, home, tick FROM jobkit.runs WHERE id = ANY(%b::text[])"
 
 _TAKEN: Final = """
 SELECT job, home, tick FROM jobkit.runs
-    JOIN unnest(%s::text[], %s::text[], %s::bigint[]) AS given (job, home, tick) USING (job, home, tick)
+    JOIN unnest(%b::text[], %b::text[], %s::bigint[]) AS given (job, home, tick) USING (job, home, tick)
 """
 
 

@@ -31,7 +31,7 @@ WHERE number = %s
 
 _REQUESTS: Final = """
 SELECT id, by, asked.reason, at FROM jobkit.cancel_requests AS asked JOIN jobkit.runs AS runs ON number = run
-WHERE finished_at IS NULL AND (%(ids)s::text[] IS NULL OR id = ANY(%(ids)s::text[]))
+WHERE finished_at IS NULL AND (%(ids)b::text[] IS NULL OR id = ANY(%(ids)b::text[]))
 """
 
 

@@ -25,7 +25,7 @@ EVENT: Final = "at, kind, job, actor, data"
 
 _ADD: Final = f"""
 INSERT INTO jobkit.events ({EVENT})
-SELECT {EVENT} FROM unnest(%s::bigint[], %s::text[], %s::text[], %s::text[], %s::text[])
+SELECT {EVENT} FROM unnest(%s::bigint[], %b::text[], %b::text[], %b::text[], %b::text[])
     WITH ORDINALITY AS given ({EVENT}, place) ORDER BY place
 """
 
@@ -58,7 +58,7 @@ async def page(tx: Transaction, query: EventQuery) -> tuple[list[Row], Position 
     values: list[Any] = []
     for column, wanted in (("job", query.jobs), ("kind", query.kinds)):
         if wanted is not None:
-            conditions.append(f"{column} = ANY(%s::text[])")
+            conditions.append(f"{column} = ANY(%b::text[])")
             values.append(list(map(clean_text, wanted)))
     for condition, instant in (("at >= %s", query.since), ("at < %s", query.until)):
         if instant is not None:

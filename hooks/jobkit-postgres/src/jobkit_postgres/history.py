@@ -24,7 +24,7 @@ SELECT {RUN} FROM jobkit.runs WHERE number IN (
     SELECT (
         SELECT number FROM jobkit.runs WHERE job = wanted.job ORDER BY queued_at DESC, number DESC LIMIT 1
     )
-    FROM unnest(%s::text[]) AS wanted (job)
+    FROM unnest(%b::text[]) AS wanted (job)
 )
 """
 
@@ -87,7 +87,7 @@ def page_statements(query: RunQuery) -> list[tuple[str, list[Any]]]:
         statuses = None
     for column, wanted in (("job", jobs), ("status", statuses)):
         if wanted is not None:
-            common.append(f"{column} = ANY(%s::text[])")
+            common.append(f"{column} = ANY(%b::text[])")
             values.append(wanted)
     return [
         (_page_sql([first, *common]), [*of_stream, *values, query.limit + 1]) for first, of_stream in streams
@@ -111,7 +111,7 @@ def _conditions(query: RunQuery) -> tuple[list[str], list[Any]]:
     if query.after is not None:
         add("(queued_at, number) < (%s, %s)", *read_position(query.after))
     if query.triggers is not None:
-        add('"trigger" = ANY(%s::text[])', [str(one) for one in query.triggers])
+        add('"trigger" = ANY(%b::text[])', [str(one) for one in query.triggers])
     return conditions, values
 
 

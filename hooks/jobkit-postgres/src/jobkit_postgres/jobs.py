@@ -19,14 +19,14 @@ Key = tuple[str, str]
 
 _LOCK: Final = """
 SELECT states.job, states.node, mark, hash, since, span
-FROM unnest(%s::text[], %s::text[]) AS wanted (job, node)
+FROM unnest(%b::text[], %b::text[]) AS wanted (job, node)
     JOIN jobkit.job_states AS states ON states.job = wanted.job AND states.node = wanted.node
 ORDER BY states.job, states.node FOR UPDATE OF states
 """
 
 _ADD: Final = """
 INSERT INTO jobkit.job_states (job, node)
-SELECT job, node FROM unnest(%s::text[], %s::text[]) AS wanted (job, node)
+SELECT job, node FROM unnest(%b::text[], %b::text[]) AS wanted (job, node)
 ORDER BY job COLLATE "C", node COLLATE "C"
 ON CONFLICT (job, node) DO NOTHING
 """

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
-from jobkit.plugin.rows import ENDED, LEASE, RUN, ended_values, outcome_values
+from jobkit.plugin.rows import ENDED, LEASE, RUN, ended_values
 from jobkit.plugin.stores import Lease, Outcome, encode_outcome, lost_message, optional_micros
 from jobkit_postgres import control, outbox, queue
 from jobkit_postgres.connection import Row
@@ -22,7 +22,7 @@ _HELD: Final = "id = %s AND fence = %s AND lease_owner IS NOT NULL"
 _LET_GO: Final = "lease_owner = NULL, lease_pinned = false, lease_duration = NULL, lease_expires_at = NULL"
 
 HOLD: Final = """
-SELECT 1 FROM jobkit.runs AS runs WHERE id = ANY(%s::text[])
+SELECT 1 FROM jobkit.runs AS runs WHERE id = ANY(%b::text[])
 ORDER BY job, home, number FOR NO KEY UPDATE OF runs
 """
 
@@ -82,7 +82,7 @@ UPDATE jobkit.runs SET fence = fence + 1, status = 'queued', not_before = %s, {_
 
 _PROGRESS: Final = """
 UPDATE jobkit.runs SET progress = given.progress
-FROM unnest(%s::text[], %s::bigint[], %s::text[]) AS given (run, fence, progress)
+FROM unnest(%b::text[], %s::bigint[], %b::text[]) AS given (run, fence, progress)
 WHERE id = given.run AND runs.fence = given.fence AND lease_owner IS NOT NULL AND status = 'running'
 """
 
@@ -92,7 +92,8 @@ SELECT {LEASE}, job, status, attempts, false FROM jobkit.runs
 WHERE status = 'running' OR (status = 'queued' AND lease_owner IS NOT NULL)
 """
 
-Finish = tuple[Lease, Outcome]
+Finish = tuple[Lease, Outcome, Row]
+"""A lease, how its run ended, and the same as ``OUTCOME``."""
 
 
 async def finish(tx: Transaction, finishes: Sequence[Finish]) -> tuple[list[Row | None], bool]:
@@ -102,11 +103,11 @@ async def finish(tx: Transaction, finishes: Sequence[Finish]) -> tuple[list[Row 
     whether other runs may have waited for one of them.
     """
     if len(finishes) > 1:  # one alone holds its row by changing it
-        await tx.all(HOLD, ([lease.run_id for lease, _ in finishes],))
-    rows = [(*_key(lease), *outcome_values(outcome)) for lease, outcome in finishes]
+        await tx.all(HOLD, ([lease.run_id for lease, _, _ in finishes],))
+    rows = [(*_key(lease), *values) for lease, _, values in finishes]
     ended = {row[0] - 1: row[1:] for row in await tx.all(_FINISH, columns_of(list(_FINISHES), rows))}
     answers: list[Row | None] = []
-    for place, (lease, outcome) in enumerate(finishes):
+    for place, (lease, outcome, _) in enumerate(finishes):
         if place in ended:
             answers.append(ended[place][:-1])
             continue

@@ -12,8 +12,8 @@ from jobkit_postgres.transaction import Transaction
 
 _KEEP: Final = f"""
 INSERT INTO jobkit.log_lines (run, {LINE})
-SELECT * FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[], %s::text[], %s::text[], %s::bigint[],
-    %s::text[], %s::text[])
+SELECT * FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[], %b::text[], %b::text[], %s::bigint[],
+    %b::text[], %b::text[])
 ON CONFLICT (run, sequence) DO UPDATE SET at = excluded.at, level = excluded.level, event = excluded.event,
     attempt = excluded.attempt, source = excluded.source, fields = excluded.fields
 """
@@ -21,7 +21,7 @@ ON CONFLICT (run, sequence) DO UPDATE SET at = excluded.at, level = excluded.lev
 # Held before anything is written that belongs to them: whoever prunes passes them over, instead of waiting
 # for lines of one run while their writer waits for another.
 _NUMBERS: Final = """
-SELECT id, number FROM jobkit.runs WHERE id = ANY(%s::text[]) ORDER BY number FOR KEY SHARE
+SELECT id, number FROM jobkit.runs WHERE id = ANY(%b::text[]) ORDER BY number FOR KEY SHARE
 """
 
 _READ: Final = f"""

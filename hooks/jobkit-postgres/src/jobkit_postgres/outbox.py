@@ -29,7 +29,7 @@ WHERE seen_at > %s ORDER BY place, name
 
 _REGISTER: Final = """
 INSERT INTO jobkit.sinks AS sinks (name, max_age, seen_at)
-SELECT name, max_age, %s FROM unnest(%s::text[], %s::bigint[]) AS given (name, max_age)
+SELECT name, max_age, %s FROM unnest(%b::text[], %s::bigint[]) AS given (name, max_age)
 ORDER BY name COLLATE "C"
 ON CONFLICT (name) DO UPDATE SET max_age = excluded.max_age, seen_at = excluded.seen_at
 """
@@ -63,7 +63,7 @@ _FAILED: Final = """
 UPDATE jobkit.outbox AS entries SET
     failures = failures + (CASE WHEN entries.not_before = given.not_before THEN 0 ELSE given.failure END),
     not_before = given.not_before, error = given.error
-FROM unnest(%s::bigint[], %s::bigint[], %s::text[], %s::bigint[]) AS given (id, failure, error, not_before)
+FROM unnest(%s::bigint[], %s::bigint[], %b::text[], %s::bigint[]) AS given (id, failure, error, not_before)
 WHERE entries.id = given.id AND sink = %s
 """
 
@@ -71,7 +71,7 @@ _DEAD: Final = """
 INSERT INTO jobkit.dead_letters (id, sink, run, added_at, died_at, failures, reason, error)
 SELECT entries.id, sink, run, added_at, %s, failures + given.failure, given.reason,
     coalesce(given.error, entries.error)
-FROM unnest(%s::bigint[], %s::bigint[], %s::text[], %s::text[]) AS given (id, failure, error, reason)
+FROM unnest(%s::bigint[], %s::bigint[], %b::text[], %b::text[]) AS given (id, failure, error, reason)
     JOIN jobkit.outbox AS entries ON entries.id = given.id
 WHERE sink = %s
 """

@@ -19,12 +19,12 @@ from jobkit_postgres.transaction import Transaction
 
 _HOLD: Final = """
 SELECT number FROM jobkit.runs AS runs
-WHERE (job, home) IN (SELECT * FROM unnest(%s::text[], %s::text[])) AND finished_at IS NULL
+WHERE (job, home) IN (SELECT * FROM unnest(%b::text[], %b::text[])) AND finished_at IS NULL
 ORDER BY job, home, number FOR NO KEY UPDATE OF runs
 """
 
 _OPEN: Final = """
-WITH wanted (job, home) AS (SELECT * FROM unnest(%s::text[], %s::text[]))
+WITH wanted (job, home) AS (SELECT * FROM unnest(%b::text[], %b::text[]))
 SELECT job, home, id, number, status = 'queued', attempt, lease_owner IS NOT NULL,
     EXISTS (SELECT 1 FROM jobkit.abandoned WHERE run = number), "trigger" = 'catchup'
 FROM wanted JOIN jobkit.runs AS runs USING (job, home) WHERE finished_at IS NULL
@@ -40,7 +40,7 @@ _RUNS: Final = f"SELECT {RUN} FROM jobkit.runs WHERE number = ANY(%s::bigint[])"
 _SKIP: Final = """
 UPDATE jobkit.runs AS runs SET status = 'skipped', message = given.message, finished_at = %s, reason = %s,
     not_before = NULL
-FROM unnest(%s::bigint[], %s::text[]) AS given (number, message)
+FROM unnest(%s::bigint[], %b::text[]) AS given (number, message)
 WHERE runs.number = given.number
 """
 
@@ -53,7 +53,7 @@ WHERE runs.number = ANY(%s::bigint[]) AND attempts.run = runs.number AND attempt
 
 _ASK: Final = """
 INSERT INTO jobkit.cancel_requests (run, by, reason, at)
-SELECT run, by, %s, %s FROM unnest(%s::bigint[], %s::text[]) AS given (run, by)
+SELECT run, by, %s, %s FROM unnest(%s::bigint[], %b::text[]) AS given (run, by)
 ON CONFLICT (run) DO NOTHING
 """
 

@@ -14,7 +14,7 @@ from jobkit_postgres.transaction import Transaction
 # ticks that are older still.
 _TICKS: Final = """
 SELECT wanted.job, wanted.home, greatest(done.tick, again.tick)
-FROM unnest(%(jobs)s::text[], %(homes)s::text[]) AS wanted (job, home)
+FROM unnest(%(jobs)b::text[], %(homes)b::text[]) AS wanted (job, home)
 LEFT JOIN LATERAL (
     SELECT tick FROM jobkit.runs AS runs
     WHERE runs.job = wanted.job AND runs.home = wanted.home AND tick IS NOT NULL AND status = 'succeeded'
@@ -28,7 +28,7 @@ LEFT JOIN LATERAL (
 """
 
 _DURATIONS: Final = """
-SELECT wanted.job, duration_ms FROM unnest(%(jobs)s::text[]) AS wanted (job) CROSS JOIN LATERAL (
+SELECT wanted.job, duration_ms FROM unnest(%(jobs)b::text[]) AS wanted (job) CROSS JOIN LATERAL (
     SELECT status, duration_ms FROM jobkit.runs AS runs WHERE runs.job = wanted.job
     ORDER BY queued_at DESC, number DESC LIMIT %(most)s
 ) AS newest WHERE status = 'succeeded' AND duration_ms IS NOT NULL

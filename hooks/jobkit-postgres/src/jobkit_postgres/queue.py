@@ -19,8 +19,8 @@ SELECT {RUN}, home, overlap, limits, EXISTS (SELECT 1 FROM jobkit.abandoned WHER
 FROM jobkit.runs
 WHERE status = 'queued' AND lease_owner IS NULL AND (not_before IS NULL OR not_before <= %(now)s)
     AND (%(node)s::text IS NULL OR home IN ('', %(node)s))
-    AND (%(jobs)s::text[] IS NULL OR job = ANY(%(jobs)s::text[]))
-    AND (%(queues)s::text[] IS NULL OR queue = ANY(%(queues)s::text[]))
+    AND (%(jobs)b::text[] IS NULL OR job = ANY(%(jobs)b::text[]))
+    AND (%(queues)b::text[] IS NULL OR queue = ANY(%(queues)b::text[]))
     AND (%(after)s::bigint IS NULL OR (-priority, number) > (%(rank)s, %(after)s))
 ORDER BY priority DESC, number LIMIT %(most)s
 """

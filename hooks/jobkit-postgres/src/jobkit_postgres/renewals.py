@@ -30,7 +30,7 @@ BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL statement_timeout = 3000; SET LO
 SET LOCAL idle_in_transaction_session_timeout = 3000
 """
 
-_GIVEN: Final = "unnest(%s::text[], %s::bigint[], %s::bigint[]) AS given (run_id, fence, duration)"
+_GIVEN: Final = "unnest(%b::text[], %s::bigint[], %s::bigint[]) AS given (run_id, fence, duration)"
 
 _RENEW: Final = f"""
 UPDATE jobkit.runs AS runs SET lease_expires_at = jobkit.instant() + duration

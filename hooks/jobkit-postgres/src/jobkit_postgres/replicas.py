@@ -47,7 +47,7 @@ _DEREGISTER: Final = "UPDATE jobkit.replicas SET stopped_at = %s WHERE id = %s A
 _STATES: Final = """
 SELECT id, kind, owner, node, "interval", {hashes}, details, registered_at, heartbeat_at, stopped_at
 FROM jobkit.replicas JOIN jobkit.replica_jobs ON replica = id
-WHERE %(ids)s::text[] IS NULL OR id = ANY(%(ids)s::text[]) ORDER BY place
+WHERE %(ids)b::text[] IS NULL OR id = ANY(%(ids)b::text[]) ORDER BY place
 """
 
 

@@ -36,7 +36,7 @@ _ENDING: Final = f"SELECT {SPAN} FROM jobkit.spans WHERE id = ANY(%s::bigint[])"
 # An identity is drawn for each row as it is inserted, so in this order.
 _ADD: Final = f"""
 INSERT INTO jobkit.spans ({NEW}, recorded_at)
-SELECT {NEW}, %s FROM unnest(%s::text[], %s::text[], %s::text[], %s::text[], %s::bigint[], %s::bigint[],
+SELECT {NEW}, %s FROM unnest(%b::text[], %b::text[], %b::text[], %b::text[], %s::bigint[], %s::bigint[],
     %s::bigint[]) WITH ORDINALITY AS given ({NEW}, place) ORDER BY place
 RETURNING id
 """
@@ -130,10 +130,10 @@ async def page(tx: Transaction, query: SpanQuery) -> tuple[list[Row], Position |
     conditions: list[str] = ["TRUE"]
     values: list[Any] = []
     if query.jobs is not None:
-        conditions.append("job = ANY(%s::text[])")
+        conditions.append("job = ANY(%b::text[])")
         values.append(list(map(clean_text, query.jobs)))
     if query.reasons is not None:
-        conditions.append("reason = ANY(%s::text[])")
+        conditions.append("reason = ANY(%b::text[])")
         values.append(list(query.reasons))
     if query.since is not None:
         conditions.append("last >= %s")

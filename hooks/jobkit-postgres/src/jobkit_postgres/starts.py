@@ -16,12 +16,12 @@ from jobkit_postgres.jobs import Key
 from jobkit_postgres.leases import HOLD
 from jobkit_postgres.transaction import Transaction
 
-_KEYS: Final = "SELECT id, job, home FROM jobkit.runs WHERE id = ANY(%s::text[])"
+_KEYS: Final = "SELECT id, job, home FROM jobkit.runs WHERE id = ANY(%b::text[])"
 
 _WISHES: Final = """
 SELECT id, number, job, home, overlap, limits, EXISTS (SELECT 1 FROM jobkit.abandoned WHERE run = number)
-FROM jobkit.runs WHERE id = ANY(%s::text[]) AND status = 'queued'
-    AND (lease_owner IS NULL OR lease_owner = (%s::text[])[array_position(%s::text[], id)])
+FROM jobkit.runs WHERE id = ANY(%b::text[]) AND status = 'queued'
+    AND (lease_owner IS NULL OR lease_owner = (%b::text[])[array_position(%b::text[], id)])
 """
 
 _LIMITS: Final = 5  # where it stands there
@@ -32,7 +32,7 @@ UPDATE jobkit.runs AS runs SET status = 'running', attempt = attempt + 1, fence 
     started_at = coalesce(started_at, clock.at), attempt_since = clock.at, not_before = NULL, progress = NULL,
     node = g_node, lease_owner = g_owner, lease_pinned = g_pinned::boolean, lease_duration = g_duration,
     lease_expires_at = clock.at + g_duration
-FROM unnest(%s::text[], %s::text[], %s::text[], %s::int[], %s::bigint[])
+FROM unnest(%b::text[], %b::text[], %b::text[], %s::int[], %s::bigint[])
     AS given (g_id, g_node, g_owner, g_pinned, g_duration), clock
 WHERE id = g_id RETURNING {LEASE}
 """

@@ -193,7 +193,7 @@ class PostgresStore(LedgerPart, QueuePart, ServicePart, OutboxPart):
 
     async def finish(self, lease: Lease, outcome: Outcome) -> RunRecord | None:
         self._database.check_writing()
-        row = await self._finishes.add(lease.run_id, (lease, outcome))
+        row = await self._finishes.add(lease.run_id, (lease, outcome, rows.outcome_values(outcome)))
         return None if row is None else rows.run_record(row)
 
     async def _write_finishes(self, finishes: list[leases.Finish]) -> list[Row | None]:

@@ -129,8 +129,13 @@ def channel(schema: str) -> str:
 
 
 def given(columns: Mapping[str, str]) -> str:
-    """Arrays as rows: a table ``given`` with *columns*, names and types, of which each is a parameter."""
-    arrays = ", ".join(f"%({name})s::{kind}[]" for name, kind in columns.items())
+    """Arrays as rows: a table ``given`` with *columns*, names and types, of which each is a parameter.
+
+    Texts travel in binary form (``b``): escaping twenty megabytes in an array takes seconds.
+    """
+    arrays = ", ".join(
+        f"%({name}){'b' if kind == 'text' else 's'}::{kind}[]" for name, kind in columns.items()
+    )
     return f"unnest({arrays}) WITH ORDINALITY AS given ({', '.join(columns)}, place)"
 
 

@@ -13,7 +13,7 @@ from jobkit.records import LogLine
 from jobkit.stores.base import Lease, NewRun, RunQuery
 from jobkit.stores.ledger_store import Overlap
 from jobkit.stores.outbox import SinkRegistration
-from jobkit.testing.conformance.kit import DAY, START, new_run, outcome, request
+from jobkit.testing.conformance.kit import DAY, START, new_run, outcome, request, started
 
 pytestmark = pytest.mark.anyio
 
@@ -127,3 +127,17 @@ async def test_what_cannot_be_told_did_not_happen(
         kept = await store.add_run(new_run("kept"))
         assert kept.number == 1
         assert (await store.runs(RunQuery())).runs == (kept,)
+
+
+async def test_large_texts_are_not_escaped(server: Server, tables: str, sent: list[str]) -> None:
+    """Twenty megabytes of quotes and backslashes travel as they are: escaping them in an array would keep the
+    event loop, and the rows that the transaction holds, for seconds."""
+    large = '\\"{}, NULL\n' * 2_000_000
+    async with PostgresStore(server.url, project="conformance", schema=tables) as store:
+        _, lease = await started(store)
+        await store.add_log_lines(lease.run_id, [LogLine(1, START, "info", large, 1)])
+        finished = await store.finish(lease, outcome(message=large))
+        assert finished is not None
+        assert finished.message == large
+        assert [line.event for line in await store.log_lines(lease.run_id)] == [large]
+    assert not [statement for statement in sent if "s::text[]" in statement]

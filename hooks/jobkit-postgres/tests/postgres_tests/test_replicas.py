@@ -19,6 +19,7 @@ from postgres_tests.server import Server
 from psycopg import sql
 
 from jobkit.exceptions import RunInTheWay
+from jobkit.plugin.rows import outcome_values
 from jobkit.records import RunRecord, new_run_id
 from jobkit.statuses import RunStatus
 from jobkit.stores.base import Lease, RunQuery
@@ -235,7 +236,7 @@ async def test_entries_wait_for_those_before_them(server: Server, tables: str) -
         begun, go_on = anyio.Event(), anyio.Event()
 
         async def take_time(tx: Transaction) -> None:
-            await leases.finish(tx, [(slow, outcome())])
+            await leases.finish(tx, [(slow, outcome(), outcome_values(outcome()))])
             begun.set()
             await go_on.wait()
 
