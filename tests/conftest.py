@@ -119,6 +119,12 @@ def pytest_collection() -> Generator[None, object, object]:
         gc.enable()
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """One of several workers waits while the others work: at the end they would all wait for it."""
+    items.sort(key=lambda item: item.get_closest_marker("waits") is None)
+
+
 def pytest_configure(config: pytest.Config) -> None:
     if sys.dont_write_bytecode and not hasattr(config, "workerinput"):
         # Where the shell forbids bytecode, each of a thousand child processes would compile jobkit anew.

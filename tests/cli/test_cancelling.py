@@ -20,6 +20,8 @@ from tests.cli.shapes import checked
 from tests.cli.test_process import going, wait_for_file
 from tests.cli.test_start import LONG, runs, started
 
+pytestmark = pytest.mark.waits
+
 JOBS = """\
 from pathlib import Path
 import time

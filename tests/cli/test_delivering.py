@@ -12,6 +12,8 @@ import pytest
 from tests.cli.harness import CommandLine
 from tests.cli.test_process import going
 
+pytestmark = pytest.mark.waits
+
 JOBS = """
 from jobkit import JobResult, submit_job
 

@@ -29,6 +29,8 @@ from tests.cli.golden import FORMS, check_screen, each_form, environ_of
 from tests.cli.harness import CommandLine, Ended, FixedClock, Stream
 from tests.cli.test_process import PATIENCE, wait_for_file
 
+pytestmark = pytest.mark.waits
+
 _numbers = itertools.count()
 
 QUICK = """

@@ -12,6 +12,8 @@ from tests.faults.accounts import Books, ran_twice, read_books
 from tests.faults.conftest import Place
 from tests.faults.project import executions
 
+pytestmark = pytest.mark.waits
+
 LENGTHS = [
     pytest.param(30, id="half a minute"),
     pytest.param(120, id="two minutes", marks=[pytest.mark.faults, pytest.mark.timeout(240)]),

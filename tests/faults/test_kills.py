@@ -13,6 +13,8 @@ from tests.faults.accounts import ran_twice, read_books
 from tests.faults.conftest import PATIENCE, Place
 from tests.faults.project import executions
 
+pytestmark = pytest.mark.waits
+
 KILLS = [
     pytest.param(3, id="three"),
     pytest.param(100, id="a hundred", marks=[pytest.mark.faults, pytest.mark.timeout(1200)]),

@@ -11,6 +11,8 @@ from tests.faults.accounts import ran_twice, read_books
 from tests.faults.conftest import PATIENCE, Place
 from tests.faults.project import executions
 
+pytestmark = pytest.mark.waits
+
 KILLS = [
     pytest.param(2, 3, id="two, three kills"),
     pytest.param(3, 20, id="three, twenty kills", marks=[pytest.mark.faults, pytest.mark.timeout(600)]),

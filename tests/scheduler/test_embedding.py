@@ -22,6 +22,8 @@ from jobkit.records import new_run_id
 from jobkit.statuses import RunStatus, Trigger
 from jobkit.stores.base import LeaseRequest, NewRun, RunQuery
 
+pytestmark = pytest.mark.waits
+
 DOCS = Path(jobkit.__file__).parents[1] / "docs" / "how-to" / "embed-the-scheduler.md"
 JOBS = '''
 import anyio

@@ -13,6 +13,8 @@ from notify_tests.receiver import Receiver, Reply
 
 from jobkit import ConfigError, Project
 
+pytestmark = pytest.mark.waits
+
 JOBS = """
 @submit_job(tags=["nightly"])
 def clean(ctx, *, fail: bool = False):

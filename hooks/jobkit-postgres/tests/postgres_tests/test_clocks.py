@@ -11,6 +11,8 @@ import pytest
 from postgres_tests.deployments import Deployment, deployed
 from postgres_tests.server import Server
 
+pytestmark = pytest.mark.waits
+
 #: Two seconds apart, and one five minutes ahead.
 CLOCKS = (0.0, -2.0, 2.0, 300.0)
 

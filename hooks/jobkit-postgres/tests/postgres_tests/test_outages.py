@@ -18,7 +18,7 @@ from jobkit.statuses import RunStatus
 from jobkit.stores.base import RunQuery
 from jobkit.testing.conformance.kit import new_run, outcome, started
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.waits]
 
 
 async def test_after_a_restart_it_goes_on(own_server: Server, caplog: pytest.LogCaptureFixture) -> None:

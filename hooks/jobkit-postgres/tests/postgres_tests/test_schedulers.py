@@ -13,6 +13,8 @@ from postgres_tests.deployments import Deployment, deployed
 from postgres_tests.pooler import pooled
 from postgres_tests.server import Server, thaw
 
+pytestmark = pytest.mark.waits
+
 #: Seconds that the server is away once: ticks are missed that are claimed more than two seconds late.
 AWAY, LONG_AWAY = 5.0, 25.0
 #: Seconds that it stands still in the long run: longer than a lease.

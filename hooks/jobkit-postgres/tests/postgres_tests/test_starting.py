@@ -9,6 +9,8 @@ from postgres_tests.deployments import Deployment, ended
 from postgres_tests.kit import made
 from postgres_tests.server import Server, thaw
 
+pytestmark = pytest.mark.waits
+
 
 @pytest.mark.timeout(120, method="signal")
 def test_a_server_that_stands_still_at_the_start(own_server: Server, tmp_path: Path) -> None:
