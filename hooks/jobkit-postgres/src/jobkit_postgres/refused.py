@@ -57,6 +57,12 @@ _RULES: Final = (
     ),
     _rule(
         "JK622",
+        r"no pg_hba\.conf entry.*(no encryption|SSL off)",
+        "the server of {name} does not let us in: {said}",
+        "look at user and sslmode in {setting}, and at the server's pg_hba.conf: it may want TLS of all",
+    ),
+    _rule(
+        "JK622",
         r"authentication failed|no pg_hba\.conf entry|pg_hba\.conf rejects|not permitted to log in"
         r"|role \".*\" does not exist",
         "the server of {name} does not let us in: {said}",

@@ -9,6 +9,7 @@ from pathlib import Path
 import psycopg
 import pytest
 from jobkit_postgres.connection import Address
+from jobkit_postgres.refused import refusal as refusal_of
 from jobkit_postgres.store import PostgresStore
 from postgres_tests import mute
 from postgres_tests.server import Server
@@ -149,6 +150,36 @@ async def test_a_role_that_may_not_make_the_schema(server: Server, role: str) ->
         await store.upgrade()
     assert caught.value.code == "JK625"
     assert f'CREATE SCHEMA "Night Shop" AUTHORIZATION "{role}"' in (caught.value.help or "")
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "help"),
+    [
+        (
+            'no pg_hba.conf entry for host "1.2.3.4", user "a", database "s", no encryption',
+            "JK622",
+            "sslmode",
+        ),
+        ('server certificate for "db" does not match host name "db.example"', "JK627", "sslrootcert"),
+        ("SSL error: certificate verify failed", "JK627", "sslrootcert"),
+        ("FATAL:  connection requires a valid client certificate", "JK627", "sslmode"),
+        ("FATAL:  sorry, too many clients already", "JK628", "max_connections"),
+        (
+            "FATAL:  remaining connection slots are reserved for roles with the SUPERUSER attribute",
+            "JK628",
+            "max_connections",
+        ),
+        ('FATAL:  database "shop" does not exist', "JK623", "createdb"),
+        ("FATAL:  the database system is starting up", None, ""),
+        ("SSL connection has been closed unexpectedly", None, ""),
+    ],
+)
+def test_words_of_servers_that_cannot_be_had_here(words: str, code: str | None, help: str) -> None:
+    """What they mean, and which setting to look at; None is a server that does not answer."""
+    error = psycopg.OperationalError(f"connection failed: {words}")
+    found = refusal_of(error, "the run store", "[scheduler] store")
+    assert (None if found is None else found.code) == code
+    assert found is None or help in found.help
 
 
 @pytest.mark.parametrize(
