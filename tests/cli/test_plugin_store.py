@@ -203,3 +203,39 @@ def test_programs_of_their_own_read_there(proxied: CommandLine, tmp_path: Path) 
     """Not only what shares this process."""
     ended = proxied.process("history", "--json")
     assert (ended.code, [run["number"] for run in ended.data]) == (0, [2, 1]), ended.err
+
+
+REMARKS = """
+    async def remarks(self):
+        from jobkit.plugin.stores import Remark
+
+        return [
+            Remark("server", "it is well"),
+            Remark("waking", "nobody is heard", "warning", "unplug the pooler"),
+            Remark("rights", "nothing can be written", "error", "ask the owner"),
+        ]
+
+    async def schema(self):
+        return dataclasses.replace(await self._store.schema(), by_hand=True)
+
+    def __getattr__"""
+
+
+def test_what_a_store_says_of_its_surroundings(cli: CommandLine) -> None:
+    """Doctor and `db status` show it; tables that wait for an upgrade by hand are a failure."""
+    cli.file("hooks/proxy.py", PLUGIN.replace("\n    def __getattr__", REMARKS, 1))
+    cli.file("jobkit.toml", '[project]\nname = "shop"\n[scheduler]\nstore = "proxy:sqlite:///runs.db"\n')
+    for expected in ("has no tables yet", "its tables are current"):
+        ended = cli("doctor", "--json")
+        assert ended.code == 1
+        found = {(each.check, each.status): each for each in checked(ended).data}
+        assert found["server", "ok"].message == "it is well"
+        assert found["waking", "warn"].help == "unplug the pooler"
+        assert found["rights", "fail"].message == "nothing can be written"
+        state = "fail" if expected == "has no tables yet" else "ok"
+        said = [each.message for each in checked(ended).data if (each.check, each.status) == ("store", state)]
+        assert any(expected in message for message in said)
+        status = cli("db", "status")
+        assert "nobody is heard" in status.out
+        assert "help: unplug the pooler" in status.out
+        assert cli("db", "upgrade").code == 0
