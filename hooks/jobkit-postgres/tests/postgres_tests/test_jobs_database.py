@@ -183,7 +183,8 @@ async def test_it_is_opened_when_it_is_asked_for_and_closed_after_the_jobs(
 ) -> None:
     """No connection before the first job that wants one, none when the process has ended its runs."""
     name = f"test-{secrets.token_hex(6)}"
-    root = write(tmp_path, f'url = "{server.url}&application_name={name}"')
+    joined = "&" if "?" in server.url else "?"
+    root = write(tmp_path, f'url = "{server.url}{joined}application_name={name}"')
     count = "SELECT count(*) FROM pg_stat_activity WHERE application_name = %s"
 
     def open_now() -> int:
