@@ -130,7 +130,9 @@ class Reader:
     def _environment(self) -> dict[str, str]:
         plain = {name: value for name, value in os.environ.items() if not name.startswith(("JOBKIT_", "PG"))}
         path = f"{self._root / 'bin'}{os.pathsep}{self._tools['PATH']}"
-        return plain | self._tools | {"PATH": path, "PYTHONDONTWRITEBYTECODE": "1"}
+        # Wide enough for every value: workers of a test run say 80 columns.
+        ours = {"PATH": path, "PYTHONDONTWRITEBYTECODE": "1", "COLUMNS": "200"}
+        return plain | self._tools | ours
 
 
 @pytest.fixture
