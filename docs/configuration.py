@@ -77,8 +77,9 @@ In the file of overrides an entry also says who changed it, when and why: `chang
 ## [plugins.NAME]
 
 One table for each plugin, checked by the plugin: see [Configure plugins](../how-to/configure-plugins.md).
-`jobkit config schema` prints the tables of those that a project has. [PostgreSQL](../how-to/run-several-schedulers.md) and
-[notifications](../how-to/notify.md) have theirs on their pages. These belong to jobkit itself:
+`jobkit config schema` prints the tables of those that a project has.
+[PostgreSQL](../how-to/run-several-schedulers.md) and [notifications](../how-to/notify.md) have theirs on
+their pages. These belong to jobkit itself:
 """
 
 
