@@ -163,7 +163,12 @@ def test_it_is_found(server: Server, tmp_path: Path, name: str) -> None:
     ended = subprocess.run(
         [sys.executable, "-m", "pytest", *options.split(), "."],
         cwd=tmp_path,
-        env=os.environ | {GIVEN: server.url, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+        env=os.environ
+        | {
+            GIVEN: server.url,
+            "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
+            "PYTHONDONTWRITEBYTECODE": "",  # what pytest has compiled is kept for the next one
+        },
         capture_output=True,
         text=True,
         check=False,
