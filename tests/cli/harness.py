@@ -33,6 +33,7 @@ class FixedClock(SystemClock):
 
 
 _CHECKOUT = str(Path(__file__).parents[2])
+_ABSENT = str(Path(__file__).parent / "absent")
 _WITHOUT_PRIVILEGES = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"]
 
 
@@ -111,7 +112,7 @@ class CommandLine:
 
     def environ(self, **more: str) -> dict[str, str]:
         """The variables of such a program: jobkit is found where these tests found it."""
-        paths = [_CHECKOUT, *filter(None, [os.environ.get("PYTHONPATH")])]
+        paths = [_ABSENT, _CHECKOUT, *filter(None, [os.environ.get("PYTHONPATH")])]
         return {**os.environ, "PYTHONPATH": os.pathsep.join(paths), **more}
 
     def file(self, path: str, text: str) -> Path:
