@@ -18,6 +18,13 @@ from jobkit.project import Project
 from tests.cli.harness import CommandLine, Ended
 
 
+@pytest.fixture(autouse=True, scope="module")
+def what_was_there_before() -> None:
+    """Is looked through once, and not after each of these tests."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture(autouse=True)
 def what_faulty_plugins_leave_behind() -> Iterator[None]:
     """Coroutines that they made and nobody was to await end here, and in no other test."""
