@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from jobkit.clock import Clock
@@ -55,11 +55,15 @@ class StoreTime:
 
 
 class _StoreClock:
-    """A host's clock, set right."""
+    """A host's clock, set right. What else that can do it can too: a virtual one's threads may sleep."""
 
     def __init__(self, time: StoreTime, host: Clock) -> None:
+        self._host = host
         self.now = time.now
         self.sleep_until = time.sleep_until
         self.monotonic = host.monotonic
         self.pause = host.pause
         self.every = host.every
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._host, name)
