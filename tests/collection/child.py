@@ -21,6 +21,7 @@ from jobkit.config import load_config
 
 # Imported now, so that no file with a short limit has to pay for it on a busy machine.
 importlib.import_module("jobkit.submit")
+importlib.import_module("asyncio")
 
 
 def plain(result: Collected, root: Path) -> dict[str, Any]:
