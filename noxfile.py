@@ -29,7 +29,7 @@ HOOKS = [
 def tests(session: nox.Session) -> None:
     """The whole suite but its slow part, on every Python that is installed."""
     session.install("-e", ".[test]", *HOOKS)
-    session.run("python", "-m", "pytest", "-n", "2", *session.posargs)
+    session.run("python", "-m", "pytest", "-n", "3", *session.posargs)
 
 
 @nox.session
