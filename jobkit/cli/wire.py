@@ -22,6 +22,8 @@ class Wire:
     interpreter's own handler writes to a wakeup descriptor at once, and the thread reads from it. Whoever
     takes that descriptor away (``loop.add_signal_handler`` in a job) leaves the Python handler.
 
+    While a debugger or a job has a handler of its own for one of them, that one is its own.
+
     Enter it in the main thread; elsewhere, nothing is heard. A signal that was ignored before (``nohup``)
     still is, and one whose handler was not set from Python. A child that a job forks has Python's own
     handlers: it is not this program, and whoever terminates it wants it to end.
@@ -81,7 +83,8 @@ class Wire:
         with reading:
             while numbers := reading.recv(64):
                 for number in numbers:
-                    if number in self._before:  # handlers of others write here, too
+                    # The interpreter also writes those of others, and what others handle meanwhile.
+                    if number in self._before and signal.getsignal(number) == self._handle:
                         self._call(signal.Signals(number))
 
 
