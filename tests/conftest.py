@@ -58,6 +58,17 @@ def no_plugins_from_outside(nothing_installed: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(paths))
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, object, object]:
+    """The folder that hides plugins is gone with the test, whatever else puts ``sys.path`` back: those of the
+    sample project, in the same process, need theirs."""
+    result = yield
+    hiding = item.funcargs.get("nothing_installed") if isinstance(item, pytest.Function) else None
+    if str(hiding) in sys.path:
+        sys.path.remove(str(hiding))
+    return result
+
+
 def allowed_skips(path: Path = SKIPS) -> dict[str, str]:
     """Test (node id, without its parameters, or file) → why it may be skipped."""
     entries = tomllib.loads(path.read_text(encoding="utf-8")).get("skip", []) if path.exists() else []

@@ -18,6 +18,7 @@ from tests.scenario.codes import (
     plugins,
     running,
     schedules,
+    servers,
     sinks,
     stores,
 )
@@ -33,6 +34,7 @@ FAMILIES = (
     plugins,
     running,
     schedules,
+    servers,
     sinks,
     stores,
 )
