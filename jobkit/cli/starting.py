@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 from jobkit.cli.render.header import header, place
 from jobkit.cli.render.text import count, wrap
 from jobkit.cli.render.times import distance, near
+from jobkit.exceptions import StoreError
 from jobkit.redaction import redact
 from jobkit.scheduler.standing import standing
 
@@ -26,7 +27,7 @@ def banner(project: Project, session: Session) -> Iterator[str]:
         return
     now = session.clock.now()
     node = config.scheduler.node or socket.gethostname()
-    yield from header([*place(config, now), redact(config.scheduler.store), f"node {node}"], terminal)
+    yield from header([*place(config, now), _address(project), f"node {node}"], terminal)
     yield f"  {standing_text(project)}"
     if not config.scheduler.enabled:
         text = f"the scheduler is off ({off_by(project)}): only queued runs are executed"
@@ -36,6 +37,14 @@ def banner(project: Project, session: Session) -> Iterator[str]:
         zone = ZoneInfo(config.scheduler.timezone)
         yield f"  next: {name} at {near(instant, now, zone)}, in {distance(instant - now)}"
     yield f"  Ctrl-C stops it: running jobs get {config.scheduler.shutdown_grace.total_seconds():g} s"
+
+
+def _address(project: Project) -> str:
+    """The run store as every other screen calls it."""
+    try:
+        return project.open_store().url
+    except StoreError:
+        return redact(project.config.scheduler.store)  # opening it says why
 
 
 def off_by(project: Project) -> str:

@@ -14,8 +14,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from jobkit.config.check import as_one, check, nearest
-from jobkit.config.expansion import Expansion
+from jobkit.config.check import as_one, check, config_error, named, nearest
+from jobkit.config.expansion import Expansion, empty_variable
 from jobkit.config.files import Document, exists, read_document
 from jobkit.config.layers import Setting, always, layer, merged, nested, overlay
 from jobkit.config.outside import option_layers, variable_layers
@@ -252,7 +252,8 @@ class _Loading:
         for path, leaf in expanded.leaves():
             if leaf.expanded is not None and not expansion.errors:
                 data = nested(path, leaf.value)
-                self.errors += check(leaf.origin.layer, data, always(leaf.origin), expanded=True)
+                wrong = check(leaf.origin.layer, data, always(leaf.origin), expanded=True)
+                self.errors += [_about_nothing(error, path, leaf) for error in wrong]
         texts = {f"secret {number}": text for number, text in enumerate(expansion.secrets)}
         return expanded, secrets_of(texts) | secrets_of(expanded.value)
 
@@ -275,3 +276,12 @@ class _Loading:
             if statement.origin.layer == "project" or statement.origin.path not in refused
         ]
         return bool(heard) and heard[-1] is True
+
+
+def _about_nothing(error: ConfigError, path: tuple[str, ...], leaf: Setting) -> ConfigError:
+    """*error* in other words, if what is wrong with *leaf* is that its variable has no text."""
+    name = empty_variable(leaf)
+    if name is None:
+        return error
+    help = f"set {name} for the process that runs jobkit"
+    return config_error(error.code, f"{named(path)}: the variable {name} is empty", leaf.origin, help)

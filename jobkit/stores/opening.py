@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 #: The kinds of stores that are jobkit's own.
 SCHEMES: Final = ("memory", "sqlite")
+#: These, and those of the distributions that belong to jobkit.
+_KINDS: Final = (*SCHEMES, "postgresql", "postgres")
 SQLITE_SWITCHES: Final = ("allow-network-fs",)
 _EXAMPLE: Final = "sqlite:///.jobkit/jobkit.db"
 
@@ -78,10 +80,7 @@ def open_store(
                 f"install the distribution jobkit-postgres beside jobkit-core, or write {_EXAMPLE}",
             )
         case other:
-            raise _bad_address(
-                f"there is no kind of run store called '{shorten(escape_controls(other), 40)}'",
-                f"write {_EXAMPLE} or memory://; plugins bring further kinds",
-            )
+            raise _unknown_kind(other)
 
 
 def _memory(project: str) -> Store:
@@ -139,6 +138,19 @@ def _switches(query: str) -> dict[str, bool]:
             )
         switches[name] = value == "1"
     return switches
+
+
+def _unknown_kind(scheme: str) -> StoreError:
+    import difflib
+
+    # The drivers of other libraries stand behind a plus.
+    wanted = scheme.partition("+")[0][:40]
+    close = difflib.get_close_matches(wanted, _KINDS, n=1, cutoff=0.7)
+    kinds = f"write {_EXAMPLE}, memory:// or, with jobkit-postgres, postgresql://app@db.example/shop"
+    return _bad_address(
+        f"there is no kind of run store called '{shorten(escape_controls(scheme), 40)}'",
+        f"did you mean {close[0]}://? If not, {kinds}" if close else f"{kinds}; plugins bring further kinds",
+    )
 
 
 def _bad_address(message: str, help: str) -> StoreError:

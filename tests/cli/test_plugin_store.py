@@ -239,3 +239,13 @@ def test_what_a_store_says_of_its_surroundings(cli: CommandLine) -> None:
         assert "nobody is heard" in status.out
         assert "help: unplug the pooler" in status.out
         assert cli("db", "upgrade").code == 0
+
+
+def test_doctor_does_not_blame_the_store_for_the_plugins(proxied: CommandLine) -> None:
+    """A table of a plugin that is misspelt keeps all plugins from being loaded: that is the cause."""
+    proxied.file("jobkit.toml", f"{SETTINGS}\n[plugins.proxi]\nsize = 1\n")
+    findings = checked(proxied("doctor", "--json")).data
+    assert any("proxi" in each.message and each.status == "fail" for each in findings)
+    [store] = [each for each in findings if each.check == "store"]
+    assert store.status == "warn"
+    assert "the plugins could not be loaded" in store.message

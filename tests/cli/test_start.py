@@ -27,6 +27,7 @@ from jobkit.cli.streams import Streams
 from jobkit.project import Project
 from tests.cli.golden import FORMS, check_screen, each_form, environ_of
 from tests.cli.harness import CommandLine, Ended, FixedClock, Stream
+from tests.cli.test_plugin_store import PLUGIN
 from tests.cli.test_process import PATIENCE, wait_for_file
 
 pytestmark = pytest.mark.waits
@@ -480,3 +481,15 @@ def test_the_banner_shows_no_password(shop: CommandLine) -> None:
             output.aside(*banner(project, session))
     assert "postgresql://" in stream.text
     assert "CANARY" not in stream.text
+
+
+def test_the_banner_calls_the_store_what_every_screen_calls_it(shop: CommandLine) -> None:
+    """Its own name for itself, and not what the setting says."""
+    shop.file("hooks/proxy.py", PLUGIN.replace('"proxy:" + self._store.url', '"proxy:the-store"'))
+    shop.file("services/scheduler/config.toml", '[scheduler]\nstore = "proxy:sqlite:///data/runs.db"\n')
+    stream = Stream(tty=True, encoding="utf-8")
+    output = Output("start", Streams(stream, stream), json=False)
+    with Project.load(shop.root) as project:
+        output.aside(*banner(project, Session(GlobalOptions(), output, FixedClock())))
+    assert "proxy:the-store" in stream.text
+    assert "proxy:sqlite" not in stream.text

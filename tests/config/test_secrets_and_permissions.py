@@ -50,6 +50,55 @@ def test_expanded_texts_are_known_as_secrets(tree: Tree) -> None:
 
 
 @pytest.mark.parametrize(
+    ("url", "secrets"),
+    [
+        ("postgresql://shop@db.example:5432/shop?sslmode=require", set()),
+        (f"postgresql://shop:{PASSWORD}@db.example/shop", {PASSWORD}),
+        ("postgresql://shop:canary%40pa55word@db/shop", {"canary%40pa55word", "canary@pa55word"}),
+        (f"postgresql://a:1,b:2/shop?user=shop&sslpassword={PASSWORD}", {PASSWORD}),
+        (f"postgresql://db/shop?scram_client_key={PASSWORD}", {PASSWORD}),
+    ],
+)
+def test_of_a_stores_address_only_what_is_secret_is_hidden(tree: Tree, url: str, secrets: set[str]) -> None:
+    """Where a variable holds all of it: messages have to say which store it is."""
+    tree.write("jobkit.toml", "[scheduler]\nstore = '${DATABASE_URL}'")
+    assert tree.load(variables={"DATABASE_URL": url}).secrets == secrets
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        f"postgresql://shop:a/{PASSWORD}@db/shop",
+        f"postgresql://shop:a?{PASSWORD}@db/shop",
+        f"postgresql://shop:a@{PASSWORD}@db/shop",
+        f"postgresql://shop:a#{PASSWORD}@db/shop",
+        f"postgresql://shop:a://{PASSWORD}@db/shop",
+        f"https://store.example/{PASSWORD}",
+        f"host=db password={PASSWORD}",
+        PASSWORD,
+    ],
+)
+def test_what_is_no_address_beyond_doubt_is_secret_as_a_whole(tree: Tree, url: str) -> None:
+    """Where a password ends is not guessed at; and an address that is used elsewhere, too, is not shown."""
+    tree.write("jobkit.toml", "[scheduler]\nstore = '${DATABASE_URL}'")
+    assert url in tree.load(variables={"DATABASE_URL": url}).secrets
+    tree.write("jobkit.toml", "[scheduler]\nstore = '${URL}'\n[plugins.p]\nstore = '${URL}'")
+    assert "postgresql://shop@db/shop" in tree.load(variables={"URL": "postgresql://shop@db/shop"}).secrets
+
+
+@pytest.mark.parametrize("text", ["scheduler]\nstore", "logs]\nlevel"])
+def test_a_variable_without_a_text_is_named(tree: Tree, text: str) -> None:
+    """With what to do, rather than that the value is another than expected; set, it is in force."""
+    tree.write("jobkit.toml", f"[{text} = '${{SETTING}}'")
+    (error,) = tree.errors(variables={"SETTING": ""})
+    assert (error.code, error.line) == ("JK206", 2)
+    assert error.message.endswith("the variable SETTING is empty")
+    assert error.help == "set SETTING for the process that runs jobkit"
+    value = "memory://" if "store" in text else "info"
+    assert tree.load(variables={"SETTING": value}).scheduler.store
+
+
+@pytest.mark.parametrize(
     ("text", "says", "advises"),
     [
         ("${MISSING}", "the environment variable MISSING is not set", "set MISSING"),

@@ -101,3 +101,22 @@ def test_the_promise_costs_nothing_to_import(child_environment: dict[str, str]) 
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=child_environment
     )
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("url", "meant"),
+    [
+        ("postgresq://shop@db/shop", "did you mean postgresql://?"),
+        ("postgresql+psycopg://shop@db/shop", "did you mean postgresql://?"),
+        ("sqllite:///jobkit.db", "did you mean sqlite://?"),
+        ("mysql://db/shop", "plugins bring further kinds"),
+    ],
+)
+def test_the_kind_that_was_meant_is_offered(tmp_path: Path, url: str, meant: str) -> None:
+    """The closest, also that of the distribution for PostgreSQL; and all that there are."""
+    with pytest.raises(StoreError) as refused:
+        open_store(url, project="p", root=tmp_path)
+    help = refused.value.help or ""
+    assert meant in help
+    assert "memory://" in help
+    assert "postgresql://app@db.example/shop" in help

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jobkit.cli.command import verb
-from jobkit.cli.doctor.finding import Finding, State
+from jobkit.cli.doctor.finding import Finding, State, warn
 from jobkit.cli.doctor.machine import look_at_machine
 from jobkit.cli.doctor.project import look_at_configuration, look_at_permissions, look_at_project
 from jobkit.cli.exit_codes import ExitCode
@@ -63,17 +63,15 @@ def examine(session: Session) -> Iterator[Finding]:
     session.output.root = config.root
     yield look_at_permissions(config)
     yield from look_at_project(session.options, now)
-    yield from _store(_with_plugins(session, config), session.clock.now)
-
-
-def _with_plugins(session: Session, config: Config) -> Config:
-    """*config*, with the plugins loaded that its store is of, if they can be."""
     from jobkit.cli.stores import with_plugins
 
     try:
-        return with_plugins(session, config)
-    except JobkitError:
-        return config  # that was found before, and the store is then of no known kind
+        config = with_plugins(session, config)
+    except JobkitError:  # what it is was found before
+        what = "not looked at: its kind comes with a plugin, and the plugins could not be loaded"
+        yield warn("store", what, "mend what is said of the project first")
+        return
+    yield from _store(config, session.clock.now)
 
 
 def _store(config: Config, clock: Callable[[], datetime]) -> list[Finding]:

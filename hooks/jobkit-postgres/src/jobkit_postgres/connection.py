@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import difflib
 import os
 import re
 import socket
@@ -11,9 +12,10 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
+from urllib.parse import unquote
 
 import psycopg
-from psycopg import AsyncConnection, Connection
+from psycopg import AsyncConnection, Connection, pq
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from jobkit.plugin.stores import StoreError
@@ -27,6 +29,10 @@ Link = Connection[Row]
 
 _CUT: Final = re.compile(r"\w+://(?:[^@/?]*/[^?]*@|[^?]*@[^?]*@)")
 """An address whose user or password contains a / or an @ that is written as such."""
+
+_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,39}")
+_OTHER_NAMES: Final = ("ssl", "requiressl")
+_COMMON: Final = "sslmode, connect_timeout and target_session_attrs"
 
 # What the address does not say itself. A peer that vanished is noticed within half a minute, by the kernel.
 _DEFAULTS: Final[dict[str, str]] = {
@@ -51,12 +57,12 @@ class Address:
 
     @classmethod
     def parse(cls, url: str, setting: str = "[scheduler] store") -> Address:
-        """StoreError for what libpq cannot read; it shows nothing of *url*."""
+        """StoreError for what libpq cannot read; of *url* it shows the name of a setting at most."""
         try:
             given = {name: value for name, value in conninfo_to_dict(url).items() if value is not None}
         except psycopg.ProgrammingError:
             # Its text repeats the address, and with it the password; so does the chain of errors.
-            raise _not_an_address("is not one of PostgreSQL's") from None
+            raise _unknown_setting(url) or _not_an_address("is not one of PostgreSQL's") from None
         ports = str(given.get("port") or "").split(",")
         if _CUT.match(url) or not all(port == "" or port.isdecimal() for port in ports):
             # libpq takes parts of the password for host, port or database then, and those are shown.
@@ -70,6 +76,24 @@ class Address:
     def connect_here(self, seconds: int) -> Link:
         """The same for threads; blocks, for so many seconds at most with each host."""
         return Connection.connect(self.conninfo, connect_timeout=seconds, **settings())
+
+
+def _unknown_setting(url: str) -> StoreError | None:
+    """The error for a name behind the question mark that libpq does not know, if that is what is wrong."""
+    query = url.partition("?")[2]
+    if "@" in query:  # then it is part of a password
+        return None
+    known = sorted(option.keyword.decode() for option in pq.Conninfo.get_defaults())
+    for name in (unquote(pair.partition("=")[0]) for pair in query.split("&")):
+        if _NAME.fullmatch(name) and name not in (*known, *_OTHER_NAMES):
+            close = difflib.get_close_matches(name.lower(), known, n=1)
+            hint = f"did you mean `{close[0]}`?" if close else f"it has, for example, {_COMMON}"
+            return StoreError(
+                f"the address of the database has a setting `{name}` that PostgreSQL does not know",
+                code="JK604",
+                help=hint,
+            )
+    return None
 
 
 def _not_an_address(why: str) -> StoreError:

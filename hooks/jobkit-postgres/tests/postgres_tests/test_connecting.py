@@ -196,6 +196,24 @@ async def test_settings_of_an_address_that_mean_nothing(rest: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("rest", "name", "help"),
+    [
+        ("?sslmod=require", "sslmod", "did you mean `sslmode`?"),
+        ("?sslmode=require&connecttimeout=5", "connecttimeout", "did you mean `connect_timeout`?"),
+        ("?ssl=true&flavour=sour", "flavour", "sslmode"),
+    ],
+)
+def test_a_setting_that_postgresql_does_not_know(rest: str, name: str, help: str) -> None:
+    """JK604 names it, and the closest; not the address, which may hold a password."""
+    with pytest.raises(StoreError) as caught:
+        Address.parse(f"postgresql://app:hunter2hunter2@db.example/shop{rest}")
+    assert caught.value.code == "JK604"
+    assert f"a setting `{name}`" in caught.value.message
+    assert help in (caught.value.help or "")
+    assert "hunter2" not in f"{caught.value}{caught.value.help}{caught.value.__cause__}"
+
+
+@pytest.mark.parametrize(
     "url",
     [
         "postgresql://app:hunter2/two@db.example/shop",
