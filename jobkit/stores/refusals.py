@@ -49,13 +49,14 @@ def open_already() -> StoreError:
     )
 
 
-def other_project(shown: str, owner: str, project: str, *, path: Path | None = None) -> StoreError:
-    """The store's runs are those of another project."""
+def other_project(
+    shown: str, owner: str, project: str, *, path: Path | None = None, place: str = "[scheduler] store"
+) -> StoreError:
+    """The store's runs are those of another project; *place* is where another store would be named."""
     names = [escape_controls(shorten(name, 80)) for name in (owner, project)]
     return StoreError(
         f"the run store {shown} belongs to the project '{names[0]}', not to '{names[1]}'",
         code="JK616",
         path=path,
-        help="give this project a store of its own in [scheduler] store, or put its old name back in"
-        " [project] name",
+        help=f"give this project a store of its own in {place}, or put its old name back in [project] name",
     )

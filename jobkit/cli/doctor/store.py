@@ -68,8 +68,11 @@ async def look_at_store(config: Config, clock: Callable[[], datetime]) -> AsyncI
 def _to_be_upgraded(store: Store, schema: SchemaStatus) -> Finding:
     """Nothing runs before somebody has said so."""
     lacks = f"lacks {count(len(schema.pending), 'migration')}" if schema.applied else "has no tables yet"
+    place = f" in the schema {schema.details['schema']}" if "schema" in schema.details else ""
     error = StoreError(
-        f"{store.url} {lacks}: nothing can run", code="JK609", help="jobkit db upgrade, once for all hosts"
+        f"{store.url} {lacks}{place}: nothing can run",
+        code="JK609",
+        help="jobkit db upgrade, once for all hosts",
     )
     return from_error("store", error, None)
 

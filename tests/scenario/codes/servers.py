@@ -18,4 +18,6 @@ ELSEWHERE: Final[dict[str, str]] = {
     "JK626": f"{_TESTS}/test_refusals.py::test_trio_is_refused",
     "JK627": f"{_TESTS}/test_connecting.py::test_tls_that_the_server_does_not_have",
     "JK628": f"{_TESTS}/test_connecting.py::test_no_connection_is_left",
+    "JK629": f"{_TESTS}/test_no_writes.py::test_it_is_away_until_it_can_be_written_to",
+    "JK630": f"{_TESTS}/test_no_writes.py::test_a_lock_of_somebody_else_is_named",
 }

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from jobkit.plugin.stores import Remark
     from jobkit_postgres.settings import PostgresSettings
 
-_ELSEWHERE: Final = frozenset({"JK607", "JK608", "JK609", "JK612", "JK617", "JK626"})
+_ELSEWHERE: Final = frozenset({"JK607", "JK608", "JK609", "JK612", "JK617", "JK626", "JK630"})
 """What is wrong with the tables, or with the program that uses them, is not mended where they are named."""
 
 

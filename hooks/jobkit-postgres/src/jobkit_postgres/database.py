@@ -13,12 +13,20 @@ from typing import Final, TypeVar
 
 import anyio
 import psycopg
+from psycopg import AsyncConnection
 from psycopg.pq import TransactionStatus
 from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout
 
 from jobkit.plugin.stores import StoreError, not_open, open_already
-from jobkit_postgres.connection import Address, AsyncLink, deadline, settings
-from jobkit_postgres.errors import is_lost, none_free, translated, unknown_outcome, worth_another_try
+from jobkit_postgres.connection import Address, AsyncLink, Row, deadline, settings
+from jobkit_postgres.errors import (
+    is_lost,
+    none_free,
+    only_reads,
+    translated,
+    unknown_outcome,
+    worth_another_try,
+)
 from jobkit_postgres.transaction import TIME_LIMIT, Transaction, beginning
 
 T = TypeVar("T")
@@ -35,6 +43,12 @@ _CHECK_LIMIT: Final = 3.0
 _WRITING: Final = "READ COMMITTED"
 _READING: Final = "REPEATABLE READ READ ONLY"
 
+_ONLY_READS: Final = "SELECT pg_is_in_recovery() OR current_setting('default_transaction_read_only')::boolean"
+
+
+class _Pooled(AsyncConnection[Row]):
+    """A connection of the pool, which is known by it in what the pool logs."""
+
 
 class Database:
     """The database of one project; no connection before :meth:`open`.
@@ -48,9 +62,10 @@ class Database:
         self.read_only = read_only
         self._size = size
         self._patience = patience
-        self._pool: AsyncConnectionPool[AsyncLink] | None = None
+        self._pool: AsyncConnectionPool[_Pooled] | None = None
         self._process = 0
         self._used: dict[int, float] = {}
+        self._refuses = False  # the server has taken no writes when it was last asked
         self._under_way: set[asyncio.Task[object]] = set()
 
     @property
@@ -66,8 +81,10 @@ class Database:
             raise open_already()
         self._process = os.getpid()
         logging.getLogger("psycopg.pool").addFilter(_untold)
+        self._refuses = False
         self._pool = AsyncConnectionPool(
             self.address.conninfo,
+            connection_class=_Pooled,
             kwargs=settings(),
             min_size=1,
             max_size=self._size,
@@ -136,6 +153,11 @@ class Database:
         self.check_open()
         return await self._whole(work, _READING)
 
+    async def check_taken(self) -> None:
+        """StoreUnavailable if the server has refused a write because it can only be read, and still does."""
+        if self._refuses:
+            await self.read(_nothing)
+
     async def _whole(self, work: Work[T], mode: str) -> T:
         """Carry it out in a task of its own: a cancellation in the middle of a journey to the server would
         leave nobody knowing where it ended."""
@@ -159,6 +181,7 @@ class Database:
                 with deadline(connection, TIME_LIMIT):
                     return await self._transaction(connection, work, mode)
             except psycopg.Error as error:
+                self._refuses = self._refuses or only_reads(error)
                 if is_lost(error):
                     await connection.close()
                 again = worth_another_try(error) or is_lost(error)
@@ -177,6 +200,8 @@ class Database:
         assert row is not None, "the clock was asked last"
         transaction = Transaction(connection, self.schema, row[0])
         try:
+            if self._refuses:
+                await self._check_server(transaction)
             result = await work(transaction)
         except BaseException:
             if not connection.closed:
@@ -193,7 +218,13 @@ class Database:
             raise
         return result
 
-    async def _borrow(self) -> AsyncLink:
+    async def _check_server(self, tx: Transaction) -> None:
+        """Whoever writes is not served by halves: what reads would find answers as if all were well."""
+        if await tx.one(_ONLY_READS) == (True,):
+            raise psycopg.errors.ReadOnlySqlTransaction("the server can only be read")
+        self._refuses = False
+
+    async def _borrow(self) -> _Pooled:
         pool = self._pool
         if pool is None:
             raise not_open()
@@ -215,7 +246,7 @@ class Database:
         await connection.close()
         return None
 
-    async def _give_back(self, connection: AsyncLink) -> None:
+    async def _give_back(self, connection: _Pooled) -> None:
         if connection.closed:
             self._used.pop(id(connection), None)
         else:
@@ -237,7 +268,13 @@ class Database:
 def _untold(record: logging.LogRecord) -> bool:
     """Whether *record* of the pools is not about ours: of each attempt to connect, several a second, it says
     what the store tells its callers."""
-    return f"'{_NAME}'" not in record.getMessage()
+    # Some of what it says of a connection names no pool.
+    ours = any(isinstance(value, _Pooled) for value in record.args or ())
+    return not ours and f"'{_NAME}'" not in record.getMessage()
+
+
+async def _nothing(tx: Transaction) -> int:
+    return tx.at
 
 
 async def _ended(task: asyncio.Task[T]) -> None:

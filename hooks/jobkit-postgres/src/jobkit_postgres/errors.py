@@ -7,7 +7,8 @@ from typing import Final
 import psycopg
 
 from jobkit.plugin.stores import StoreError, StoreUnavailable
-from jobkit_postgres.refused import refusal, said_by
+from jobkit_postgres.refused import ONLY_READS, READ_WRITE, refusal, said_by
+from jobkit_postgres.transaction import LOCK_LIMIT
 
 #: Another attempt of the same transaction may succeed at once.
 _AGAIN: Final = (
@@ -37,10 +38,23 @@ def is_lost(error: psycopg.Error) -> bool:
     return error.sqlstate.startswith(_GONE)
 
 
+def only_reads(error: psycopg.Error) -> bool:
+    """Whether *error* says that the server takes no writes, whoever asks."""
+    return isinstance(error, psycopg.errors.ReadOnlySqlTransaction)
+
+
 def translated(
-    error: psycopg.Error, shown: str, *, connecting: bool = False, setting: str = "[scheduler] store"
+    error: psycopg.Error,
+    shown: str,
+    *,
+    connecting: bool = False,
+    setting: str = "[scheduler] store",
+    lock_limit: float = LOCK_LIMIT,
 ) -> StoreError:
-    """The store's error for *error*; *shown* is how people know the database, which *setting* names."""
+    """The store's error for *error*; *shown* is how people know the database, which *setting* names.
+
+    *lock_limit* is for how many seconds the statement was ready to wait for a lock.
+    """
     said = said_by(error)
     refused = refusal(error, f"the run store {shown}", setting) if connecting else None
     if refused is not None:
@@ -49,6 +63,15 @@ def translated(
     state = error.sqlstate or ""
     if isinstance(error, psycopg.errors.InsufficientPrivilege):
         return no_rights(shown, said)
+    if only_reads(error):
+        return no_writes(shown, setting)
+    if (why := _held_up(error, lock_limit)) is not None:
+        return StoreUnavailable(
+            f"the run store {shown} is held up: {why}",
+            code="JK630",
+            help="find who holds the lock by pg_blocking_pids() and pg_stat_activity, and end that session;"
+            " `jobkit explain JK630` has the query",
+        )
     if isinstance(error, psycopg.errors.UndefinedTable | psycopg.errors.InvalidSchemaName):
         return StoreError(
             f"the tables of the run store {shown} are not there any more: {said}",
@@ -64,6 +87,24 @@ def translated(
     return StoreError(
         f"the run store {shown} does not answer as it should: {said} ({state})",
         help="report it with this text",
+    )
+
+
+def _held_up(error: psycopg.Error, lock_limit: float) -> str | None:
+    """What a statement that the server has given up was waiting for; None if it is of another kind."""
+    if isinstance(error, psycopg.errors.LockNotAvailable):
+        return f"a statement waited {lock_limit:g} s for a lock of somebody else"
+    if isinstance(error, psycopg.errors.QueryCanceled) and "statement timeout" in str(error):
+        return "a statement took longer than it may; the server is busy, or somebody else holds a lock"
+    return None
+
+
+def no_writes(shown: str, setting: str = "[scheduler] store") -> StoreUnavailable:
+    """The server answers, and takes no writes: a standby, or one that is set so."""
+    return StoreUnavailable(
+        ONLY_READS.format(name=f"the run store {shown}"),
+        code="JK629",
+        help=READ_WRITE.format(setting=setting),
     )
 
 

@@ -40,6 +40,12 @@ def _rule(
     return _Rule(code, re.compile(words), states, message, help, passes)
 
 
+ONLY_READS: Final = "the server of {name} can only be read now: it is a standby, or set to read-only"
+READ_WRITE: Final = (
+    "name all hosts and target_session_attrs=read-write in {setting}; if there is only this one, look at"
+    " default_transaction_read_only of the server, the database and the role"
+)
+
 #: The first that fits is taken.
 _RULES: Final = (
     _rule(
@@ -85,6 +91,14 @@ _RULES: Final = (
     ),
     _rule(
         "JK628",
+        r"too many connections for (role|database)",
+        "the server of {name} has no connection left: {said}",
+        "raise the limit of what it names by ALTER ROLE … or ALTER DATABASE … CONNECTION LIMIT, or lower"
+        " pool_size and jobs_pool_size in [plugins.postgres]; max_connections is not the cause",
+        passes=True,
+    ),
+    _rule(
+        "JK628",
         r"too many clients|too many connections|remaining connection slots|no more connections allowed"
         r"|query_wait_timeout",
         "the server of {name} has no connection left: {said}",
@@ -98,6 +112,13 @@ _RULES: Final = (
         r"does not support SSL|SSL error|certificate|private key|requires .*SSL|sslmode|SSL required",
         "no TLS with the server of {name} as its address wants it: {said}",
         "look at sslmode and sslrootcert in {setting}, and at `ssl` in the server's postgresql.conf",
+    ),
+    _rule(
+        "JK629",
+        r"session is read-only|server is in hot standby mode",
+        f"{ONLY_READS} ({{said}})",
+        READ_WRITE,
+        passes=True,
     ),
     _rule(
         "JK602",
@@ -125,13 +146,16 @@ def refusal(error: psycopg.Error, name: str, setting: str) -> Refusal | None:
     return None
 
 
+_STATEMENT: Final = re.compile(r"^LINE \d+:.*\n?(?:\s*\^\s*$)?", re.MULTILINE)
+"""The line of the statement in which PostgreSQL has seen it, and the mark below: ours, no news to people."""
+
 _LEADS: Final = ("connection failed: ", "connection is bad: ")
 """What psycopg puts before the words of libpq."""
 
 
 def said_by(error: psycopg.Error) -> str:
     """The words of *error* in one line, for people; bounded, and without what looks like a password."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    lines = [line.strip() for line in _STATEMENT.sub("", str(error)).splitlines() if line.strip()]
     said = "; ".join(lines) or type(error).__name__
     for lead in _LEADS:
         said = said.removeprefix(lead)

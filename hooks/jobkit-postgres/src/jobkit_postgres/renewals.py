@@ -25,9 +25,12 @@ _CONNECT_LIMIT: Final = 3
 _PAUSE: Final = 0.2
 """Seconds between attempts: a server that starts again refuses connections at once."""
 
-_BEGIN: Final = """
-BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL statement_timeout = 3000; SET LOCAL lock_timeout = 2000;
-SET LOCAL idle_in_transaction_session_timeout = 3000
+LOCK_LIMIT: Final = 2.0
+"""Seconds that a renewal waits for a lock."""
+
+_BEGIN: Final = f"""
+BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL statement_timeout = 3000;
+SET LOCAL lock_timeout = {int(LOCK_LIMIT * 1000)}; SET LOCAL idle_in_transaction_session_timeout = 3000
 """
 
 _GIVEN: Final = "unnest(%b::text[], %s::bigint[], %s::bigint[]) AS given (run_id, fence, duration)"
@@ -84,7 +87,7 @@ class Renewals:
                         self._drop()
                     # Renewing twice harms nobody, so a commit that was lost is repeated too.
                     if not again or time.monotonic() + _PAUSE >= end:
-                        raise translated(error, self._address.shown) from error
+                        raise translated(error, self._address.shown, lock_limit=LOCK_LIMIT) from error
                 time.sleep(_PAUSE)
         finally:
             self._lock.release()

@@ -18,11 +18,13 @@ from jobkit.plugin.stores import (
     other_project,
 )
 from jobkit_postgres.connection import OLDEST, Address, AsyncLink
-from jobkit_postgres.errors import translated
+from jobkit_postgres.errors import no_writes, translated
 from jobkit_postgres.refused import said_by
+from jobkit_postgres.shape import missing
 from jobkit_postgres.transaction import LOCK, qualified
 
-_LIMITS: Final = "SET LOCAL lock_timeout = 30000; SET LOCAL statement_timeout = 0"
+_LOCK_LIMIT: Final = 30.0
+_LIMITS: Final = f"SET LOCAL lock_timeout = {int(_LOCK_LIMIT * 1000)}; SET LOCAL statement_timeout = 0"
 
 _REMEMBERED: Final = """
 CREATE TABLE jobkit.migrations (
@@ -53,6 +55,7 @@ class Tables:
         connection = await self._connect()
         try:
             rest = await self._lacking(connection)
+            await self._check_whole(connection, rest)
             return await self._status(connection, rest)
         except psycopg.Error as error:
             raise translated(error, self._address.shown) from error
@@ -66,14 +69,11 @@ class Tables:
             rest = await self._lacking(connection)
             missed = [step for step in rest if step.needed_to_read or not read_only]
             if missed:
-                what = f"lacks migration {missed[0].name}" if missed[0].number > 1 else "has no tables yet"
-                raise StoreError(
-                    f"{self._name} {what}",
-                    code="JK609",
-                    help="run `jobkit db upgrade`: tables on a server are changed when you say so",
-                )
+                raise self._lacks(missed[0])
             await self._check_rights(connection, read_only=read_only)
-            await self._check_project(connection)
+            await self._check_whole(connection, rest)
+            if not read_only:
+                await self._check_writable(connection)
         except psycopg.Error as error:
             raise translated(error, self._address.shown) from error
         finally:
@@ -85,9 +85,10 @@ class Tables:
         try:
             while await self._step(connection):
                 pass
+            await self._check_whole(connection, ())
             return await self._status(connection, ())
         except psycopg.Error as error:
-            raise translated(error, self._address.shown) from error
+            raise translated(error, self._address.shown, lock_limit=_LOCK_LIMIT) from error
         finally:
             await connection.close()
 
@@ -171,7 +172,42 @@ class Tables:
         row = await (await connection.execute(self._sql("SELECT name FROM jobkit.project"))).fetchone()
         owner = "" if row is None else row[0]
         if owner != self._project:
-            raise other_project(self._address.shown, owner, self._project)
+            raise other_project(
+                f"{self._address.shown} (schema {self._schema})",
+                owner,
+                self._project,
+                place="[plugins.postgres] schema, or in another database",
+            )
+
+    async def _check_whole(self, connection: AsyncLink, rest: tuple[Migration, ...]) -> None:
+        """Whether all that was applied, *rest* was not, is still there, and is this project's."""
+        steps = known()
+        applied = steps[: len(steps) - len(rest)]
+        if not applied:
+            return
+        if lost := await missing(connection, self._schema, applied):
+            more = f" and {len(lost) - 4} more" if len(lost) > 4 else ""
+            raise StoreError(
+                f"the tables of {self._name} are not whole: the schema {self._schema} lacks"
+                f" {', '.join(lost[:4])}{more}",
+                code="JK608",
+                help="somebody changed its tables by hand: put a backup in its place",
+            )
+        await self._check_project(connection)
+
+    async def _check_writable(self, connection: AsyncLink) -> None:
+        cursor = await connection.execute("SELECT current_setting('transaction_read_only')::boolean")
+        if await cursor.fetchone() == (True,):
+            raise no_writes(self._address.shown)
+
+    def _lacks(self, step: Migration) -> StoreError:
+        what = f"lacks migration {step.name}" if step.number > 1 else "has no tables yet"
+        return StoreError(
+            f"{self._name} {what} in the schema {self._schema}",
+            code="JK609",
+            help="run `jobkit db upgrade`: tables on a server are changed when you say so;"
+            " if they are in another schema, name it in [plugins.postgres] schema",
+        )
 
     async def _check_rights(self, connection: AsyncLink, *, read_only: bool) -> None:
         """An owner may lock and delete; a role that was granted half is told of it now, not at night."""

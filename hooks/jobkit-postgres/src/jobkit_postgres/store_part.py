@@ -29,4 +29,6 @@ class StorePart:
 
     async def wait(self, seconds: float) -> bool:
         self._database.check_writing()
-        return await self._wakes.wait(seconds)
+        heard = await self._wakes.wait(seconds)
+        await self._database.check_taken()  # to hear others is no sign that one can write
+        return heard

@@ -24,17 +24,15 @@ _EACH_SECOND: Final = "what others do is found by looking every second"
 
 _SERVER: Final = """
 SELECT pg_is_in_recovery(), current_setting('server_version'), current_setting('fsync') = 'on',
-    current_setting('synchronous_commit') <> 'off', pg_backend_pid()
+    current_setting('synchronous_commit') <> 'off', current_setting('transaction_read_only')::boolean
 """
 
 # What is reserved cannot be had by us; a setting that an older server does not know is nothing.
 _CONNECTIONS: Final = """
-SELECT least(
-        current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int
-            - coalesce(current_setting('reserved_connections', true)::int, 0),
-        CASE WHEN rolconnlimit < 0 THEN NULL ELSE rolconnlimit END,
-        CASE WHEN datconnlimit < 0 THEN NULL ELSE datconnlimit END
-    ),
+SELECT current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int
+        - coalesce(current_setting('reserved_connections', true)::int, 0),
+    CASE WHEN rolconnlimit < 0 THEN NULL ELSE rolconnlimit END,
+    CASE WHEN datconnlimit < 0 THEN NULL ELSE datconnlimit END,
     (SELECT count(*) FROM pg_stat_activity WHERE datname IS NOT NULL AND pid <> pg_backend_pid())
 FROM pg_roles, pg_database WHERE rolname = current_user AND datname = current_database()
 """
@@ -42,6 +40,7 @@ FROM pg_roles, pg_database WHERE rolname = current_user AND datname = current_da
 _RIGHTS: Final = """
 SELECT current_user, current_database(), has_database_privilege(current_database(), 'CREATE'),
     (SELECT has_schema_privilege(oid, 'CREATE') FROM pg_namespace WHERE nspname = %(schema)s),
+    (SELECT pg_get_userbyid(nspowner) FROM pg_namespace WHERE nspname = %(schema)s),
     (
         SELECT bool_and(
             has_table_privilege(pg_class.oid, 'SELECT') AND has_table_privilege(pg_class.oid, 'INSERT')
@@ -49,7 +48,8 @@ SELECT current_user, current_database(), has_database_privilege(current_database
         )
         FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
         WHERE nspname = %(schema)s AND relkind = 'r' AND relname <> 'migrations'
-    )
+    ),
+    current_setting('transaction_read_only')::boolean
 """
 
 
@@ -101,18 +101,11 @@ async def look_around(
 
 
 async def _server(connection: AsyncLink) -> list[Remark]:
-    [(standby, version, flushes, waits, _)] = await (await connection.execute(_SERVER)).fetchall()
+    [(standby, version, flushes, waits, only_reads)] = await (await connection.execute(_SERVER)).fetchall()
     encoding = connection.info.parameter_status("server_encoding")
     remarks = [Remark("server", f"PostgreSQL {version}, {encoding}; {OLDEST} and newer are supported")]
-    if standby:
-        remarks.append(
-            Remark(
-                "server",
-                "it is a standby: runs can be read there, and nothing can run",
-                "error",
-                "name the primary in [scheduler] store, or all hosts and target_session_attrs=read-write",
-            )
-        )
+    if standby or only_reads:
+        remarks.append(_only_reads(standby=standby))
     lax = [name for name, strict in (("fsync", flushes), ("synchronous_commit", waits)) if not strict]
     if lax:
         remarks.append(
@@ -124,6 +117,19 @@ async def _server(connection: AsyncLink) -> list[Remark]:
             )
         )
     return remarks
+
+
+def _only_reads(*, standby: bool) -> Remark:
+    why = "it is a standby" if standby else "default_transaction_read_only is on"
+    return Remark(
+        "server",
+        f"{why}: runs can be read there, and nothing can run",
+        "error",
+        "name the primary in [scheduler] store, or all hosts and target_session_attrs=read-write"
+        if standby
+        else "set it to off for the server, the database and the role; or name all hosts and"
+        " target_session_attrs=read-write in [scheduler] store",
+    )
 
 
 # -- waking -------------------------------------------------------------------------------------------
@@ -172,7 +178,13 @@ async def _deaf(connection: AsyncLink, address: Address) -> str | None:
 
 
 async def _connections(connection: AsyncLink, demand: Demand) -> Remark:
-    [(limit, used)] = await (await connection.execute(_CONNECTIONS)).fetchall()
+    [(server, role, database, used)] = await (await connection.execute(_CONNECTIONS)).fetchall()
+    limits = (
+        (server, "raise max_connections of the server"),
+        (role, "raise the role's limit by ALTER ROLE … CONNECTION LIMIT"),
+        (database, "raise the database's limit by ALTER DATABASE … CONNECTION LIMIT"),
+    )
+    limit, mend = min((each for each in limits if each[0] is not None), key=lambda each: each[0])
     said = (
         f"a process that serves takes at most {demand.most} ({demand.formula});"
         f" {used} of {limit} that this role can have are in use"
@@ -183,28 +195,23 @@ async def _connections(connection: AsyncLink, demand: Demand) -> Remark:
         "connections",
         f"{said}, too few for another process",
         "warning",
-        "raise max_connections of the server, or lower pool_size and jobs_pool_size in [plugins.postgres]",
+        f"{mend}, or lower pool_size and jobs_pool_size in [plugins.postgres]",
     )
 
 
 async def _rights(connection: AsyncLink, schema: str) -> list[Remark]:
     cursor = await connection.execute(_RIGHTS, {"schema": schema})
-    [(role, database, makes_schemas, makes_tables, writes)] = await cursor.fetchall()
+    [(role, database, makes_schemas, makes_tables, owner, writes, only_reads)] = await cursor.fetchall()
     user, place, space = (sql.Identifier(name).as_string() for name in (role, database, schema))
     if writes is None and not (makes_schemas if makes_tables is None else makes_tables):
-        words = (
-            f"CREATE SCHEMA {space} AUTHORIZATION {user}"
-            if makes_tables is None
-            else f"GRANT CREATE, USAGE ON SCHEMA {space} TO {user}"
-        )
-        return [
-            Remark(
-                "rights",
-                f"{user} may not make the tables in {place}",
-                "error",
-                f"let an owner of the database say `{words}`",
+        help = f"let an owner of the database say `CREATE SCHEMA {space} AUTHORIZATION {user}`"
+        if owner is not None:
+            help = (
+                f"upgrade as the owner of the schema, {sql.Identifier(owner).as_string()}:"
+                " `jobkit db upgrade` with that role's URL; or, where one role is to do all,"
+                f" let it say `GRANT CREATE, USAGE ON SCHEMA {space} TO {user}`"
             )
-        ]
+        return [Remark("rights", f"{user} may not make the tables in {place}", "error", help)]
     if writes is False:
         return [
             Remark(
@@ -215,4 +222,5 @@ async def _rights(connection: AsyncLink, schema: str) -> list[Remark]:
                 " if this role is to run jobs",
             )
         ]
-    return [Remark("rights", f"{user} may {'write to' if writes else 'make'} the tables in {space}")]
+    may = "has the right to" if only_reads else "may"
+    return [Remark("rights", f"{user} {may} {'write to' if writes else 'make'} the tables in {space}")]

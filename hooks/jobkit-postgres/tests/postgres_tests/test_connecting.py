@@ -114,7 +114,7 @@ async def test_no_connection_is_left(server: Server, role: str, admin: psycopg.C
     error = await refusal(store)
     assert isinstance(error, StoreUnavailable)
     assert error.code == "JK628"
-    assert "max_connections" in (error.help or "")
+    assert "raise the limit of what it names by ALTER ROLE" in (error.help or "")
     admin.execute(sql.SQL("ALTER ROLE {} CONNECTION LIMIT 50").format(sql.Identifier(role)))
     admin.execute(sql.SQL("CREATE SCHEMA {0} AUTHORIZATION {0}").format(sql.Identifier(role)))
     await store.upgrade()
@@ -163,7 +163,8 @@ async def test_a_role_that_may_not_make_the_schema(server: Server, role: str) ->
         ('server certificate for "db" does not match host name "db.example"', "JK627", "sslrootcert"),
         ("SSL error: certificate verify failed", "JK627", "sslrootcert"),
         ("FATAL:  connection requires a valid client certificate", "JK627", "sslmode"),
-        ("FATAL:  sorry, too many clients already", "JK628", "max_connections"),
+        ("FATAL:  sorry, too many clients already", "JK628", "raise its max_connections"),
+        ("FATAL:  session is read-only", "JK629", "target_session_attrs=read-write"),
         (
             "FATAL:  remaining connection slots are reserved for roles with the SUPERUSER attribute",
             "JK628",

@@ -160,7 +160,8 @@ async def test_connections_are_counted(server: Server, role: str, admin: psycopg
     assert bad.level == "warning"
     assert "at most 16 (pool_size 4 + 2 + jobs_pool_size 10)" in bad.message
     assert "of 8 that this role can have" in bad.message
-    assert "max_connections" in (bad.help or "")
+    assert "the role's limit by ALTER ROLE" in (bad.help or "")
+    assert "max_connections" not in (bad.help or "")
     [other] = await remarks(url, "connections", demand=Demand(1, 0))
     assert "at most 3 (pool_size 1 + 2)" in other.message
 
