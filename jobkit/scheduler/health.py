@@ -154,17 +154,24 @@ def _clocks(seen: Snapshot) -> Iterator[Finding]:
 
 
 def _nodes(seen: Snapshot) -> Iterator[Finding]:
-    shared = sorted(
-        {state.replica.node for state in seen.live if state.replica.details.get("node_shared_with")}
+    """One name for several: an error where there are jobs that each node has for itself."""
+    sharing = [state.replica for state in seen.live if state.replica.details.get("node_shared_with")]
+    twice = {each.node for each in sharing if any(key.endswith(f"@{each.node}") for key in each.schedules)}
+    alike = {each.node for each in sharing} - twice
+    if twice:
+        yield _shared("error", sorted(twice), "each runs its jobs")
+    if alike:
+        yield _shared("warning", sorted(alike), "nothing says which of them ran what")
+
+
+def _shared(level: Level, nodes: list[str], effect: str) -> Finding:
+    return Finding(
+        level,
+        "node.shared",
+        f"several schedulers live under one name of a node ({_named(nodes)}): {effect}",
+        "give each its own [scheduler] node",
+        nodes=tuple(nodes),
     )
-    if shared:
-        yield Finding(
-            "error",
-            "node.shared",
-            f"several schedulers live under one name of a node ({_named(shared)}): each runs its jobs",
-            "give each its own [scheduler] node",
-            nodes=tuple(shared),
-        )
 
 
 def _threads(seen: Snapshot) -> Iterator[Finding]:

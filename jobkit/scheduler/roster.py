@@ -13,6 +13,7 @@ import anyio
 
 from jobkit.logs import get_logger
 from jobkit.records import format_instant
+from jobkit.stores.replica_store import MISSED_HEARTBEATS
 from jobkit.stores.replicas import Event, EventQuery, Replica, ReplicaKind, ReplicaState
 
 if TYPE_CHECKING:
@@ -50,10 +51,13 @@ class Roster:
         self._changes = 0
         self._news = anyio.Event()
         self._told: set[str] = set()
+        self._first_heard: dict[str, datetime] = {}
+        self._lost_at: float | None = None
         self._turn = anyio.Lock()
         self._gone = False
         self._stopping_since: datetime | None = None
         self._differing: tuple[object, frozenset[str]] | None = None
+        post.connection.lost.append(self._lost)
 
     # -- what the others are --------------------------------------------------------------------------
 
@@ -99,7 +103,7 @@ class Roster:
         brief = await ask(lambda: store.replicas(hashes=False), "replicas")
         others = [
             one
-            for one in brief
+            for one in map(self._judged, brief)
             if one.replica.id != self._post.replica_id and one.replica.kind == "scheduler"
         ]
         newest = max(others, key=lambda one: one.heartbeat_at, default=None)
@@ -231,7 +235,7 @@ class Roster:
         found = await ask(lambda: store.replicas(hashes=False), "replicas")
         others = [one for one in found if one.stopped_at is None and one.replica.id != self._post.replica_id]
         peers: list[ReplicaState] = []
-        for one in others:
+        for one in map(self._judged, others):
             if one.live and not one.replica.owner.dead(expired=False):
                 peers.append(one)
             else:
@@ -241,6 +245,17 @@ class Roster:
         if [_seen(one) for one in before] != [_seen(one) for one in self._peers]:
             for changed in self.on_change:
                 changed()
+
+    def _lost(self) -> None:
+        self._lost_at = self._post.clock.monotonic()
+
+    def _judged(self, one: ReplicaState) -> ReplicaState:
+        """*one* as it is to be taken: while the store was away, nobody could give a sign of life. From then
+        on each has as long for it as ever."""
+        if one.live or one.stopped_at is not None or self._lost_at is None:
+            return one
+        passed = timedelta(seconds=self._post.clock.monotonic() - self._lost_at)
+        return replace(one, live=passed < MISSED_HEARTBEATS * one.replica.interval)
 
     async def _with_hashes(self, peers: Sequence[ReplicaState]) -> list[ReplicaState]:
         """*peers* with the hashes of their jobs, which are read only where they have changed."""
@@ -270,15 +285,17 @@ class Roster:
         get_logger().warning("replica.vanished", kind=replica.kind, **about)
 
     async def _check_node(self) -> None:
-        """Two that live under one name of a node would each run its jobs."""
+        """Two under one name of a node would each run its jobs, and nobody could tell them apart."""
         own = self._post.node
-        namesakes = sorted(
-            one.replica.id
+        found = [
+            one
             for one in self._peers
             if self._kind == one.replica.kind == "scheduler" and one.replica.node == own
-        )
-        if namesakes and not any(key.endswith(f"@{own}") for key in self.schedules):
-            namesakes = []
+        ]
+        self._first_heard = {
+            one.replica.id: self._first_heard.get(one.replica.id, one.heartbeat_at) for one in found
+        }
+        namesakes = sorted(one.replica.id for one in found if self._lives_indeed(one))
         new = set(namesakes) - self._told
         if new:
             self._told |= new
@@ -287,6 +304,14 @@ class Roster:
         if self.details.get("node_shared_with", []) != namesakes:
             self.details["node_shared_with"] = namesakes
             await self.announce()
+
+    def _lives_indeed(self, one: ReplicaState) -> bool:
+        """Whether *one* is more than the row of a predecessor that was killed: its process is of this host,
+        and was found alive, or it has given a sign of life since it was first seen."""
+        theirs, ours = one.replica.owner, self._post.identity
+        if (theirs.host, theirs.boot, theirs.namespace) == (ours.host, ours.boot, ours.namespace):
+            return True
+        return one.heartbeat_at > self._first_heard[one.replica.id]
 
     # -- words ----------------------------------------------------------------------------------------
 

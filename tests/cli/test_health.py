@@ -243,9 +243,14 @@ def test_a_worker_may_have_fewer_jobs(served: Deployment) -> None:
 
 
 def test_a_node_that_two_share_is_told(served: Deployment) -> None:
-    """Each of them would run the jobs of the node."""
+    """A warning; an error where there is a job of the node, which each of them would run."""
     served.replica("host-c", details={"node_shared_with": ["another"]})
-    assert only(health(served, code=1), "node.shared").nodes == ["host-c"]
+    finding = only(health(served), "node.shared")
+    assert (finding.nodes, finding.level) == (["host-c"], "warning")
+    served.replica("host-d", details={"node_shared_with": ["another"]}, schedules={f"{JOB}@host-d": "x"})
+    assert {(*each.nodes, each.level) for each in health(served, code=1)["node.shared"]} == {
+        ("host-c", "warning"), ("host-d", "error"),
+    }  # fmt: skip
 
 
 def test_a_schedule_that_is_not_in_force_is_told(served: Deployment) -> None:

@@ -320,6 +320,29 @@ def test_a_replica_that_vanishes(folder: Folder, other: Folder, backend: str) ->
     assert shared == seconds("09:59:56", "10:02:00")
 
 
+def test_an_outage_of_the_store_makes_nobody_vanish(folder: Folder) -> None:
+    """It was longer than a replica may be silent, and each finds the way back at another moment."""
+    folder.job(schedule=EVERY_TEN)
+    world = World(at("09:59:55"))
+
+    async def main() -> Any:
+        replicas = [await world.start(folder, node=name, host=name) for name in "abc"]
+        await world.until_at(at("10:00:12.5"))
+        for replica in replicas:
+            replica.link.away = True
+        for second, replica in zip((50, 53, 58), replicas, strict=True):
+            await world.until_at(at(f"10:00:{second}"))
+            replica.link.away = False
+        await world.until_at(at("10:02:00"))
+        vanished = await world.events("scheduler.vanished")
+        started = await world.events("scheduler.started")
+        return vanished, len(started), await world.findings(replicas[0].project)
+
+    vanished, started, findings = world.run(main)
+    assert (vanished, started) == ([], 3)
+    assert "scheduler.none" not in findings
+
+
 def test_what_was_running_on_one_that_vanished_is_lost_or_tried_again(folder: Folder) -> None:
     """By the others, once its lease is over."""
     folder.job("once", "0 0 10 * * *", "await anyio.sleep(3600)")

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from jobkit.exceptions import StoreUnavailable
 from jobkit.processes import ProcessIdentity
 from jobkit.testing import VirtualClock
 from tests.scheduler.posts import ELSEWHERE, World, job
@@ -130,18 +131,82 @@ def test_jobs_that_differ_are_named(world: World) -> None:
     world.run(main)
 
 
-@pytest.mark.parametrize(("scope", "shared"), [("node", True), ("cluster", False)])
-def test_two_of_one_node_are_told(
-    world: World, scope: Any, shared: bool, caplog: pytest.LogCaptureFixture
-) -> None:
-    """If there is a job that every node has for itself, it would run twice: in the log and in the details."""
+def shares_with(replicas: list[Any], one: Any) -> Any:
+    """Whom *one* says that it shares its node with."""
+    [state] = [each for each in replicas if each.replica.id == one.post.replica_id]
+    return state.replica.details.get("node_shared_with", [])
+
+
+def test_two_of_one_node_are_told(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    """Each by the other, once each in the log; not before it is known that the other lives."""
 
     async def main() -> None:
-        one = await world.replica(job(scope=scope), identity=ELSEWHERE).enter()
-        two = await world.replica(job(scope=scope)).enter()
-        state = next(each for each in await world.store.replicas() if each.replica.id == two.post.replica_id)
-        told = state.replica.details.get("node_shared_with", [])
-        assert told == ([one.post.replica_id] if shared else [])
+        one = await world.replica(job(), identity=ELSEWHERE).enter()
+        two = await world.replica(job()).enter()
+        third = await world.replica(job(), node="c").enter()
+        assert shares_with(await world.store.replicas(), two) == []
+        async with world.serving(one, two, third):
+            await world.passes(65)
+            seen = await world.store.replicas()
+        assert shares_with(seen, two) == [one.post.replica_id]
+        assert shares_with(seen, one) == [two.post.replica_id]
+        assert shares_with(seen, third) == []
 
     world.run(main)
-    assert ("node.shared" in caplog.text) is shared
+    assert caplog.text.count("node.shared") == 2
+
+
+def test_one_of_this_host_is_known_to_live(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    """It is told at the start; when it has gone, nothing is shared any more."""
+
+    async def main() -> None:
+        one = await world.replica(job()).enter()
+        two = await world.replica(job()).enter()
+        assert shares_with(await world.store.replicas(), two) == [one.post.replica_id]
+        await one.roster.leave()
+        await two.roster.look()
+        assert shares_with(await world.store.replicas(), two) == []
+
+    world.run(main)
+    assert caplog.text.count("node.shared") == 1
+
+
+def test_the_row_of_one_that_was_killed_shares_nothing(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whoever comes after it under the same name, in another container, gives no false alarm."""
+
+    async def main() -> None:
+        await world.replica(job(scope="node"), identity=ELSEWHERE).enter()
+        one = await world.replica(job(scope="node")).enter()
+        async with world.serving(one):
+            await world.passes(65)
+            assert await world.live() == [one.post.replica_id]
+
+    world.run(main)
+    assert "replica.vanished" in caplog.text
+    assert "node.shared" not in caplog.text
+
+
+@pytest.mark.parametrize("comes_back", [True, False])
+def test_after_an_outage_everybody_has_time_for_a_sign_of_life(world: World, comes_back: bool) -> None:
+    """As long as ever, from when the store answers again; who gives none until then has vanished."""
+
+    async def main() -> None:
+        other = await world.replica(job(), node="b", identity=ELSEWHERE).enter()
+        one = await world.replica(job()).enter()
+        for _ in range(9):
+            await world.passes(5)
+            one.post.connection.failed(StoreUnavailable("away"), "it")
+        await world.store.heartbeat(one.post.replica_id)
+        async with world.serving(one):
+            await world.passes(25)
+            assert await world.events("scheduler.vanished") == []
+            assert [peer.replica.id for peer in one.roster.peers] == [other.post.replica_id]
+            if comes_back:
+                await world.store.heartbeat(other.post.replica_id)
+            await world.passes(20)
+        vanished = [event.data["replica"] for event in await world.events("scheduler.vanished")]
+        assert vanished == ([] if comes_back else [other.post.replica_id])
+
+    world.run(main)
