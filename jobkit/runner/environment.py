@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+import anyio
 
 from jobkit.statuses import Reason
 
@@ -25,6 +28,8 @@ if TYPE_CHECKING:
     from jobkit.runner.site import Site
     from jobkit.runner.turns import Turns
     from jobkit.stores.base import Lease, Store
+
+T = TypeVar("T")
 
 
 class Stoppable(Protocol):
@@ -60,9 +65,23 @@ class Environment:
     going_on: dict[str, Stoppable] = field(default_factory=dict)
     #: Queued runs that are being taken up, or were: a second delivery must not find the lease of the first.
     taken_up: set[str] = field(default_factory=set)
+    #: By job, how many results are to be written.
+    unrecorded: Counter[str] = field(default_factory=Counter)
+    #: The pauses of runs that wait for a store that is away.
+    naps: set[anyio.CancelScope] = field(default_factory=set)
 
     def hold(self, lease: Lease, limit: Limit | None = None) -> None:
         """Renew *lease*, and watch the event loop while there are any."""
         self.leases.hold(lease, limit)
         if self.guard is not None:
             self.guard.watch()
+
+    async def recording(self, job: str, written: Awaitable[T]) -> T:
+        """What *written*, which writes a result of *job*, gives; that there is one is known meanwhile."""
+        self.unrecorded[job] += 1
+        try:
+            return await written
+        finally:
+            self.unrecorded[job] -= 1
+            if not self.unrecorded[job]:
+                del self.unrecorded[job]

@@ -24,13 +24,15 @@ class Patience:
 
     *last_tries* is how long it still tries once it was interrupted. ``interrupted`` is the cancellation
     that arrived meanwhile: it does not stop a call half-way, it only ends the patience, and is to be
-    raised again once all is recorded.
+    raised again once all is recorded. *naps* are the pauses of all runs: whoever knows that the store is back
+    ends them.
     """
 
-    def __init__(self, last_tries: timedelta) -> None:
+    def __init__(self, last_tries: timedelta, naps: set[anyio.CancelScope] | None = None) -> None:
         self.interrupted: BaseException | None = None
         self._last_tries = last_tries.total_seconds()
         self._until: float | None = None
+        self._naps = set() if naps is None else naps
 
     def end_soon(self) -> None:
         """The process ends: what cannot be recorded in the time for cleaning up, and a moment, is left to
@@ -68,9 +70,14 @@ class Patience:
 
     async def _pause(self, seconds: float) -> None:
         try:
-            with anyio.CancelScope(shield=self.interrupted is not None):
-                left = inf if self._until is None else self._until - anyio.current_time()
-                await anyio.sleep(max(0.0, min(seconds, left)))
+            now, shield = anyio.current_time(), self.interrupted is not None
+            left = inf if self._until is None else max(0.0, self._until - now)
+            with anyio.CancelScope(deadline=now + min(seconds, left), shield=shield) as nap:
+                self._naps.add(nap)
+                try:
+                    await anyio.sleep_forever()
+                finally:
+                    self._naps.discard(nap)
         except anyio.get_cancelled_exc_class() as cancellation:
             self.interrupted = cancellation
 

@@ -44,7 +44,7 @@ class Run:
         self._environment = environment
         self._place = place
         self._request = request
-        self._patience = Patience(environment.site.cleanup)
+        self._patience = Patience(environment.site.cleanup, environment.naps)
         self._starter = Starter(environment, self._patience)
         self._current: Attempt | ProcessAttempt | anyio.CancelScope | None = None
         self._stop: Stop | None = None
@@ -256,14 +256,14 @@ class Run:
         await self._environment.abandoned.release(self._lease)
 
     async def _queue(self, outcome: Outcome, journal: Journal, retry_at: datetime) -> bool:
-        store, lease = self._environment.store, self._lease
+        environment, lease, ask = self._environment, self._lease, self._patience.ask
 
         async def queue() -> bool:
             await journal.end()
-            return await store.retry_later(lease, outcome, retry_at)
+            return await environment.store.retry_later(lease, outcome, retry_at)
 
-        queued = await self._patience.ask(queue, "queue a run again")
-        self._environment.turns.changed()
+        queued = await environment.recording(self._record.job, ask(queue, "queue a run again"))
+        environment.turns.changed()
         return queued
 
     async def _wait(self, retry_at: datetime, thread: ThreadCall | None) -> None:
@@ -345,23 +345,23 @@ class Run:
         self, outcome: Outcome, journal: Journal | None, thread: ThreadCall | None = None
     ) -> RunRecord:
         """Record *outcome*; the lease stays with *thread*, which was left behind, until that has ended."""
-        store, lease = self._environment.store, self._lease
+        environment, lease, ask = self._environment, self._lease, self._patience.ask
 
         async def finish() -> RunRecord | None:
             if journal is not None:
                 await journal.end()
-            return await store.finish(lease, outcome)
+            return await environment.store.finish(lease, outcome)
 
         try:
-            record = await self._patience.ask(finish, "record a run")
+            record = await environment.recording(self._record.job, ask(finish, "record a run"))
         except StoreUnavailable as error:
             self._announcer.log.error("finish.unrecorded", error=str(error), **facts(outcome))
             raise self._patience.interrupted or error from error
         if record is None:
             return await self._fenced(outcome)
         if thread is not None:
-            self._environment.abandoned.keep(lease, thread)
-        self._environment.turns.changed()
+            environment.abandoned.keep(lease, thread)
+        environment.turns.changed()
         return record
 
     async def _fenced(self, outcome: Outcome) -> RunRecord:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from datetime import timedelta
@@ -228,6 +228,17 @@ class Runner:
         """The ids of the runs that go on here, children and those between two attempts included. On the event
         loop only."""
         return frozenset(self._environment.going_on)
+
+    @property
+    def unrecorded(self) -> Collection[str]:
+        """The jobs of which a run or an attempt has ended here and is not written yet; a live view, on the
+        event loop only."""
+        return self._environment.unrecorded.keys()
+
+    def store_reached(self) -> None:
+        """The store answers again: what waits to be recorded is recorded now. On the event loop only."""
+        for nap in [*self._environment.naps]:
+            nap.cancel()
 
     @property
     def cancel_reason(self) -> Reason:

@@ -12,7 +12,8 @@ from jobkit.runner.announcing import log_finished
 from jobkit.scheduler.claims import claim_of
 from jobkit.scheduler.policies import second_of
 from jobkit.scheduler.ticks import Ticks
-from jobkit.scheduler.timetable import AFTER_FAILURE, Timed, Timetable, failed
+from jobkit.scheduler.timetable import Timed, Timetable
+from jobkit.scheduler.troubles import failed, recovered
 from jobkit.statuses import RunStatus, Trigger
 from jobkit.stores.replicas import Event
 
@@ -86,24 +87,25 @@ class Accounting:
         try:
             return claim_of(job.key, job.state.hash, spec, step, self._post.time.now())
         except Exception as error:
-            self._give_up(job, error)
+            self.give_up(job, error)
             return None
 
     async def _one_by_one(self, made: Sequence[tuple[Timed, Step, Claim]], error: StoreError) -> None:
         """The store refuses something: that is to be one job's trouble, not that of all."""
         if len(made) == 1:
             made[0][0].unsettled = None
-            self._give_up(made[0][0], error)
+            self.give_up(made[0][0], error)
             return
         for job, step, _ in made:
             await self.account([(job, step)])
 
-    def _give_up(self, job: Timed, error: Exception) -> None:
-        failed(job, error)
-        self._timetable.put(job, second_of(self._post.time.now()) + AFTER_FAILURE)
+    def give_up(self, job: Timed, error: Exception) -> None:
+        """Nothing comes of it for now: *job*, which is in hand, is tried again later."""
+        self._timetable.put(job, failed(job, error, self._post.time.now()))
 
     def _answered(self, job: Timed, step: Step, claim: Claim, answer: Claimed) -> None:
         now = self._post.time.now()
+        recovered(job, now)
         if answer.kind == "hash":
             self._timetable.drop(job)
             self._told.superseded_by(answer.state)

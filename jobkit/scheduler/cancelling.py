@@ -90,7 +90,7 @@ class CancelWatch:
 
     async def _requests(self) -> dict[str, CancelRequest]:
         if self._connection is not None:
-            return await self._connection.ask(self._store.cancel_requests, "read what is to be cancelled")
+            return await self._connection.insist(self._store.cancel_requests, "read what is to be cancelled")
         try:
             return await self._store.cancel_requests()
         except StoreError:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 import anyio
 
-from jobkit.exceptions import StoreUnavailable
+from jobkit.exceptions import StoreError, StoreUnavailable
 from jobkit.logs import get_logger
 
 if TYPE_CHECKING:
@@ -18,12 +18,15 @@ T = TypeVar("T")
 #: Seconds before the first further question, and the most between two.
 FIRST_PAUSE: Final = 0.1
 LONGEST_PAUSE: Final = 5.0
+#: The same where it answers that it will not.
+FIRST_REFUSED, LONGEST_REFUSED = 1.0, 30.0
 
 
 class Connection:
     """Asks a store on behalf of everything that one scheduler does, and knows since when it is away.
 
-    Belongs to the event loop. *lost* is called when an answer fails to come, each time.
+    Belongs to the event loop. *lost* is called when an answer fails to come, each time, *reached* when the
+    store is back.
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -32,6 +35,7 @@ class Connection:
         self._error: StoreUnavailable | None = None
         self._failures = 0
         self.lost: list[Callable[[], None]] = []
+        self.reached: list[Callable[[], None]] = []
 
     @property
     def error(self) -> StoreUnavailable | None:
@@ -63,6 +67,27 @@ class Connection:
             await anyio.sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE)
 
+    async def insist(self, question: Callable[[], Awaitable[T]], what: str) -> T:
+        """The same, and asked again whatever the store raises: rights that lack are granted, a table that was
+        dropped is restored. Whoever asks has more to do than this question. Said once, as long as it is the
+        same."""
+        pause, said, since = FIRST_REFUSED, "", self._clock.monotonic()
+        while True:
+            try:
+                answer = await self.ask(question, what)
+            except StoreError as error:
+                if str(error) != said:
+                    told = {"code": error.code, "help": error.help, "wanted": what, "retry_in": pause}
+                    get_logger().error("store.refused", error=str(error), **told)
+                said = str(error)
+            else:
+                if said:
+                    seconds = round(self._clock.monotonic() - since, 3)
+                    get_logger().warning("store.willing", wanted=what, seconds=seconds)
+                return answer
+            await anyio.sleep(pause)
+            pause = min(2 * pause, LONGEST_REFUSED)
+
     def failed(self, error: StoreUnavailable, what: str) -> None:
         """It did not answer somebody."""
         if self._down_since is None:
@@ -75,6 +100,9 @@ class Connection:
 
     def answered(self) -> None:
         """It did."""
-        if self._down_since is not None:
-            get_logger().warning("store.reached", seconds=round(self.age, 3))
+        if self._down_since is None:
+            return
+        get_logger().warning("store.reached", seconds=round(self.age, 3))
         self._down_since = self._error = None
+        for reached in self.reached:
+            reached()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import inf
 from typing import TYPE_CHECKING, Final
 
 from jobkit.exceptions import RunNotFound
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
 #: Seconds before a run that failed to be executed is tried again: the first time, and at most.
 FIRST_PAUSE: Final = 5.0
 LONGEST_PAUSE: Final = 300.0
+#: The same where it was the store that did not have it: what is mended there is mended for all.
+FIRST_STORE_PAUSE: Final = 1.0
+LONGEST_STORE_PAUSE: Final = 30.0
 #: So many are looked at again at a time, to see whether somebody else has them.
 _AT_ONCE: Final = 20
 
@@ -48,13 +52,23 @@ class Leftovers:
         self._runs.setdefault(record.id, _Left())
         (self._unwilling.add if unwilling else self._unwilling.discard)(record.id)
 
-    def put_off(self, record: RunRecord) -> float:
-        """It could not be executed; for how many seconds it is left alone: longer each time."""
+    def put_off(self, record: RunRecord, *, store: bool = False) -> float:
+        """It could not be executed, for an error of the *store* or another; for how many seconds it is left
+        alone: longer each time."""
+        first, most = (FIRST_STORE_PAUSE, LONGEST_STORE_PAUSE) if store else (FIRST_PAUSE, LONGEST_PAUSE)
         left = self._runs.setdefault(record.id, _Left())
         self._unwilling.add(record.id)
-        left.pause = min(2 * left.pause, LONGEST_PAUSE) or FIRST_PAUSE
+        left.pause = min(2 * left.pause, most) or first
         left.rests_until = self._post.clock.monotonic() + left.pause
         return left.pause
+
+    @property
+    def next_in(self) -> float:
+        """After how many seconds the first of those that are left alone is to be tried again."""
+        now = self._post.clock.monotonic()
+        return min(
+            (left.rests_until - now for left in self._runs.values() if left.rests_until > now), default=inf
+        )
 
     def rests(self, run_id: str) -> bool:
         """Whether it is to be left alone for now."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import anyio
 
-from jobkit.exceptions import JobkitError, RunNotFound, StoreUnavailable
+from jobkit.exceptions import JobkitError, RunNotFound, StoreError, StoreUnavailable
 from jobkit.logs import get_logger
 from jobkit.runner.executors.calling import executor_of
 from jobkit.scheduler.gate import FairGate, Room
@@ -158,7 +158,7 @@ class Queue:
             self._woken = woken = anyio.Event()
             thorough, self._thorough = self._thorough, False
             began = clock.monotonic()
-            poll = await self._post.connection.ask(partial(self._look, thorough), "look for queued runs")
+            poll = await self._post.connection.insist(partial(self._look, thorough), "look for queued runs")
             # Not most of the time, however often it is woken.
             await anyio.sleep(max(2 * (clock.monotonic() - began), _SHORTEST_REST))
             await self._rest(woken, poll)
@@ -207,7 +207,7 @@ class Queue:
                 self._unknown.forget_all_but(run.job for run in found)
             await self._left.forget_others()
             self._following = await store.next_queued()
-        return POLL if waits or self._left else IDLE_POLL
+        return min(POLL, self._left.next_in) if waits or self._left else IDLE_POLL
 
     def _size(self, thorough: bool) -> int:
         """How many runs to ask for. What is in hand stands in the store too, until it has begun; while there
@@ -382,9 +382,10 @@ class Queue:
             get_logger().error("run.unexecuted", error=f"{type(error).__name__}: {error}", exc_info=error)
             return
         record = hand.record
-        seconds = self._left.put_off(record)
+        seconds = self._left.put_off(record, store=isinstance(error, StoreError))
         facts: dict[str, Any] = {"run": record.number, "job": record.job, "again_in": seconds}
         if isinstance(error, JobkitError):
+            facts |= {"help": error.help} if error.help is not None else {}
             get_logger().warning("run.unexecuted", error=str(error), code=error.code, **facts)
         else:
             get_logger().error(

@@ -96,6 +96,7 @@ class Scheduler:
             await settle_dead(store, project.jobs)
             self._delivery = await self._enter_delivery(stack, store)
             self._runner = await stack.enter_async_context(self._new_runner(store))
+            self._post.connection.reached.append(self._runner.store_reached)
             self._engine = await stack.enter_async_context(chosen_engine(project))
             tasks = await stack.enter_async_context(anyio.create_task_group())
             stack.callback(tasks.cancel_scope.cancel)

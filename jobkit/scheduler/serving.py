@@ -69,7 +69,9 @@ class Serving:
         self.register = Register(post, self.roster)
         self.control = Control(post, runner, self._oldest_mark, watch=watch)
         self.queue = Queue(post, runner, engine, knows=self.roster.knows)
-        self.ticks = Ticks(post, self.register, self.control, self.queue.submit)
+        self.ticks = Ticks(
+            post, self.register, self.control, self.queue.submit, unrecorded=lambda: runner.unrecorded
+        )
         self.startup = StartupRuns(post, runner, self.roster)
         self.upkeep = Upkeep(post, runner, lambda: self.roster.interval)
         self.lateness = LatenessWatch(post, delivery.tell_late if delivery is not None else None)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Final
+from typing import Any, Final
 
 import anyio
 
+from jobkit.exceptions import JobkitError
 from jobkit.logs import get_logger
 
 #: Seconds before a part that has failed begins again: the first time, and at most.
@@ -32,6 +33,11 @@ class Supervision:
                 return await serve()
             except Exception as error:
                 self.failures[name] = self.failures.get(name, 0) + 1
-                get_logger().error("scheduler.part_failed", part=name, error=repr(error), exc_info=error)
+                facts: dict[str, Any] = {"part": name, "retry_in": pause}
+                if isinstance(error, JobkitError):  # it says what to do, and where it was raised does not
+                    facts |= {"error": str(error), "code": error.code, "help": error.help}
+                else:
+                    facts |= {"error": repr(error), "exc_info": error}
+                get_logger().error("scheduler.part_failed", **facts)
             await anyio.sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE)

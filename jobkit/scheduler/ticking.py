@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -17,8 +17,9 @@ from jobkit.scheduler.accounting import TURN_POLL, Accounting
 from jobkit.scheduler.claims import admitted
 from jobkit.scheduler.connection import FIRST_PAUSE, LONGEST_PAUSE
 from jobkit.scheduler.policies import Pause, Policy, second_of
+from jobkit.scheduler.results import Results
 from jobkit.scheduler.ticks import Job, PullBack, Step, Wait, next_step
-from jobkit.scheduler.timetable import AFTER_FAILURE, Timed, Timetable, failed
+from jobkit.scheduler.timetable import Timed, Timetable
 from jobkit.schedules.base import EPOCH, from_epoch
 from jobkit.stores.ledger import JobKey
 
@@ -79,7 +80,8 @@ class Ticks:
 
     *submit* is called with the run of each tick, in order; what it raises is logged, and the run stays
     queued. ``on_cancel`` are called with each run that was asked to stop for one of its own job: the store
-    tells others, and not the process that asked.
+    tells others, and not the process that asked. *unrecorded* names the jobs with results that this process
+    has not written yet: their claims wait for these.
     """
 
     def __init__(
@@ -88,6 +90,8 @@ class Ticks:
         register: Registered,
         control: Paused,
         submit: Submit,
+        *,
+        unrecorded: Callable[[], Collection[str]] = tuple,
     ) -> None:
         self.on_cancel: list[Callable[[RunRecord], None]] = []
         self._post = post
@@ -96,6 +100,7 @@ class Ticks:
         self._register = register
         self._timetable = Timetable(lambda: register.states, lambda: post.jobs)
         self._accounting = Accounting(post, self._timetable, self)
+        self._results = Results(post, self._timetable, unrecorded)
         self._claimed: deque[tuple[RunRecord, JobSpec, datetime | None]] = deque()
         self._news = anyio.Event()
         self._working = False
@@ -147,7 +152,7 @@ class Ticks:
             job.heard = True
             if job.backlog == record.id:
                 job.backlog = None
-            if job.waits and not job.in_hand:
+            if (job.waits or job.held_until is not None) and not job.in_hand:
                 job.waits = False
                 self._timetable.put(job, second_of(self._post.time.now()))
                 self.wake()
@@ -179,22 +184,34 @@ class Ticks:
         decides what becomes of it.
         """
         steps, self._admitted = self._admitted, []
+        at_hand = [*jobs, *(job for job, _ in steps)]
         try:
+            free = await self._results.free(at_hand)
+            jobs = [job for job in jobs if job in free]
+            steps = [(job, step) for job, step in steps if job in free]
             await self._accounting.settle([job for job in jobs if job.unsettled is not None])
             pulls = self._sort(jobs, steps, asks)
             await self._accounting.pull_back(pulls)
             await self._accounting.account(steps)
-        except StoreUnavailable as error:
-            self._post.connection.failed(error, "account for ticks")
-            for job in (*jobs, *(job for job, _ in steps)):
-                if job.in_hand and job not in self._asked:
-                    self._timetable.put(job, job.at)
-            self._pause = min(max(FIRST_PAUSE, 2 * self._pause), LONGEST_PAUSE)
-            await self._rest(self._pause)
+        except StoreError as error:
+            await self._unaccounted([job for job in at_hand if job.in_hand and job not in self._asked], error)
         else:
             if steps or pulls:
                 self._post.connection.answered()
                 self._pause = 0.0
+
+    async def _unaccounted(self, jobs: Sequence[Timed], error: StoreError) -> None:
+        """The store has not done it for *jobs*: all wait until it answers, or each until it may do it."""
+        if not isinstance(error, StoreUnavailable):
+            for job in jobs:
+                self._accounting.give_up(job, error)
+            return
+        self._post.connection.failed(error, "account for ticks")
+        for job in jobs:
+            job.held_until = None
+            self._timetable.put(job, job.at)
+        self._pause = min(max(FIRST_PAUSE, 2 * self._pause), LONGEST_PAUSE)
+        await self._rest(self._pause)
 
     def _sort(
         self, jobs: list[Timed], steps: list[tuple[Timed, Step]], asks: TaskGroup
@@ -229,8 +246,7 @@ class Ticks:
             catching_up = job.backlog is not None
             step = next_step(rules, job.state.mark, now, catching_up=catching_up, joins=job.joins)
         except Exception as error:  # a plugin's kind of schedule
-            failed(job, error)
-            timetable.put(job, second_of(now) + AFTER_FAILURE)
+            self._accounting.give_up(job, error)
             return None
         if not isinstance(step, Wait):
             return step
@@ -248,8 +264,7 @@ class Ticks:
             if spec is not None:
                 step = await admitted(self._post.hooks, spec, step, self._post.config.secrets)
         except Exception as error:
-            failed(job, error)
-            self._timetable.put(job, second_of(self._post.time.now()) + AFTER_FAILURE)
+            self._accounting.give_up(job, error)
         else:
             self._admitted.append((job, step))
         finally:

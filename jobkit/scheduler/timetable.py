@@ -8,19 +8,17 @@ from datetime import datetime
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 
-from jobkit.logs import get_logger
 from jobkit.scheduler.agenda import Agenda
 from jobkit.scheduler.docket import Docket
 from jobkit.scheduler.policies import second_of
 from jobkit.scheduler.ticks import FAR_AHEAD, first_due
+from jobkit.scheduler.troubles import Trouble, failed
 
 if TYPE_CHECKING:
     from jobkit.job import JobSpec
     from jobkit.schedules.base import Schedule
     from jobkit.stores.ledger import Claim, JobKey, JobState
 
-#: So many seconds after which a job is looked at again that something is wrong with.
-AFTER_FAILURE: Final = 60
 #: So many jobs are moved from the agenda to the docket at a time, at most.
 _MOVED_AT_ONCE: Final = 1000
 
@@ -48,6 +46,10 @@ class Timed:
     joins: bool = False
     #: What was claimed when the store did not answer.
     unsettled: Claim | None = None
+    #: What keeps its ticks from being accounted for.
+    trouble: Trouble | None = None
+    #: Until when, by the clock's ``monotonic``, its claims wait for a result that is not written yet.
+    held_until: float | None = None
 
 
 class Timetable:
@@ -147,8 +149,7 @@ class Timetable:
         try:
             at = _next(job, now)
         except Exception as error:  # a plugin's kind of schedule
-            failed(job, error)
-            at = second_of(now) + AFTER_FAILURE
+            at = failed(job, error, now)
         if at is None:
             job.in_hand = False
             self._agenda.remove(job)
@@ -186,10 +187,3 @@ def _next(job: Timed, now: datetime) -> int | None:
     mark = job.state.mark
     assert mark is not None, "a job without a mark is not on the timetable"
     return second_of(now) if mark - now > FAR_AHEAD else first_due(mark, job.times)
-
-
-def failed(job: Timed, error: Exception) -> None:
-    """Something is wrong with one job; the others have their ticks."""
-    get_logger().error(
-        "tick.failed", job=job.key.job, error=f"{type(error).__name__}: {error}", exc_info=error
-    )

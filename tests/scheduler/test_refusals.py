@@ -1,0 +1,230 @@
+"""A store that answers that it will not, and one that is back before all results are written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from jobkit.config import load_config
+from jobkit.exceptions import StoreError, StoreUnavailable
+from jobkit.scheduler.supervision import Supervision
+from jobkit.statuses import RunStatus
+from jobkit.testing import VirtualClock
+from tests.scheduler import ticking
+from tests.scheduler.ticking import SECOND, due
+from tests.scheduler.whole import START, Folder, World, at, shown, times
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Folder:
+    """A project without jobs."""
+    return Folder(tmp_path)
+
+
+@pytest.fixture
+def ticks(tmp_path: Path) -> ticking.World:
+    """Ticks with little around them, on a store in memory."""
+    (tmp_path / "jobkit.toml").touch()
+    return ticking.World(VirtualClock(START), "memory", tmp_path, load_config(tmp_path))
+
+
+def denied(*args: object, **options: object) -> Any:
+    raise StoreError("permission denied for table runs", code="JK601", help="grant it")
+
+
+def said(caplog: pytest.LogCaptureFixture, event: str) -> list[pytest.LogRecord]:
+    return [record for record in caplog.records if event in record.getMessage()]
+
+
+def refuse(here: ticking.World, raised: Callable[[], Exception | None]) -> list[float]:
+    """Have claims raise that, while there is something; the seconds at which they were tried."""
+    claim, tried = here.store.store.claim, []
+
+    async def refused(claims: Any) -> Any:
+        tried.append((here.clock.now() - START).total_seconds())
+        error = raised()
+        if error is not None:
+            raise error
+        return await claim(claims)
+
+    here.store.store.claim = refused
+    return tried
+
+
+def test_rights_that_lack_for_two_seconds_cost_no_tick(
+    ticks: ticking.World, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A claim is tried again after a second, then after two; the log says why, when, and that it works."""
+    spec = ticking.job(misfire="all")
+    error = StoreError("permission denied for table runs", code="JK601", help="grant it")
+
+    async def main(here: ticking.World) -> None:
+        refuse(here, lambda: error if 5.5 < (here.clock.now() - START).total_seconds() < 8 else None)
+        await here.replica(spec)
+        await here.pass_(20.5)
+        assert await here.ran() == due(spec, START, START + 20 * SECOND)
+        assert await here.spans() == []
+
+    ticks.run(main)
+    [failed] = said(caplog, "tick.failed")
+    text = failed.getMessage()
+    for part in ("permission denied for table runs", "JK601", "grant it", "retry_in"):
+        assert part in text, text
+    assert "Traceback" not in caplog.text
+    assert len(said(caplog, "tick.recovered")) == 1
+
+
+def test_what_lasts_is_tried_less_often_and_said_once(
+    ticks: ticking.World, caplog: pytest.LogCaptureFixture
+) -> None:
+    """At most every half minute; what becomes another trouble is said anew."""
+    error: list[Exception | None] = [StoreError("permission denied")]
+
+    async def main(here: ticking.World) -> None:
+        tried = refuse(here, lambda: error[0])
+        await here.replica(ticking.job())
+        await here.pass_(240)
+        assert tried == [1, 2, 4, 8, 16, 32, 62, 92, 122, 152, 182, 212]
+        assert len(said(caplog, "tick.failed")) == 1
+        error[0] = StoreError("no such table")
+        await here.pass_(40)
+        assert len(said(caplog, "tick.failed")) == 2
+        error[0] = None
+        await here.pass_(40)
+        assert len(said(caplog, "tick.recovered")) == 1
+
+    ticks.run(main)
+
+
+def test_an_error_of_ours_has_its_traceback(ticks: ticking.World, caplog: pytest.LogCaptureFixture) -> None:
+    """What is no JobkitError nobody has written help for: a schedule of a plugin, for one."""
+    spec = ticking.job()
+
+    async def main(here: ticking.World) -> None:
+        replica = await here.replica(spec)
+        await here.pass_(2.5)
+
+        def broken(second: int) -> int:
+            raise ZeroDivisionError("a plugin's")
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(type(spec.times), "next_epoch", lambda self, second: broken(second))
+            await here.pass_(1)
+        await here.pass_(3)
+        assert sorted(await here.rows(spec)) == due(spec, START, START + 6 * SECOND)
+        assert replica.serving
+
+    ticks.run(main)
+    assert "ZeroDivisionError" in caplog.text
+    assert "Traceback" in caplog.text
+    assert len(said(caplog, "tick.failed")) == 1
+
+
+@pytest.mark.parametrize("call", ["claim", "queued", "start_attempt", "cancel_requests", "job_states"])
+def test_three_seconds_of_refusals_stop_nothing_that_runs(folder: Folder, call: str) -> None:
+    """Whichever call it is: what runs goes on, and a few seconds later everything is as it was."""
+    folder.job("long", "1 0 10 * * *", "await anyio.sleep(30)")
+    folder.job("often", "* * * * * *", overlap="queue")
+    world = World()
+
+    async def main() -> Any:
+        replica = await world.start(folder)
+        await world.until_at(at("10:00:02.5"))
+        setattr(replica.link, call, denied)
+        replica.parts.queue.wake()
+        await world.until_at(at("10:00:05.5"))
+        delattr(replica.link, call)
+        await world.until_at(at("10:00:40.5"))
+        return replica.parts.supervision.failures, await world.runs("long"), await world.ran("often")
+
+    failures, [long], often = world.run(main)
+    assert failures == {}
+    assert (long.status, long.attempt, long.duration_ms) == (RunStatus.SUCCEEDED, 1, 30_000)
+    assert [tick for tick in often if tick > at("10:00:12")] == [
+        at("10:00:12") + timedelta(seconds=second) for second in range(1, 29)
+    ]
+
+
+def test_a_part_that_the_store_refuses_says_so_without_a_traceback(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """With code and help, and when it begins again."""
+    asked = 0
+
+    async def serve() -> None:
+        nonlocal asked
+        asked += 1
+        if asked == 1:
+            denied()
+
+    async def main() -> None:
+        await Supervision().keep("roster", serve)
+
+    VirtualClock(START).run(main)
+    [record] = said(caplog, "scheduler.part_failed")
+    assert all(part in record.getMessage() for part in ("JK601", "grant it", "retry_in"))
+    assert "Traceback" not in caplog.text
+    assert asked == 2
+
+
+# -- results before claims ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("lasts", [12, 13, 14, 15])
+def test_a_result_that_waited_for_the_store_is_written_before_the_next_claim(
+    folder: Folder, lasts: int
+) -> None:
+    """A run that ended while the store was away is in no tick's way once it is back."""
+    folder.job("slow", "*/20 * * * * *", f"await anyio.sleep({lasts})")
+    world = World(at("09:59:59"))
+
+    async def main() -> Any:
+        replica = await world.start(folder)
+        await world.until_at(at("10:00:02"))
+        replica.link.away = True
+        await world.until_at(at("10:00:21.2"))
+        replica.link.away = False
+        await world.until_at(at("10:00:45"))
+        return await world.runs("slow"), shown(await world.spans("slow"))
+
+    runs, spans = world.run(main)
+    assert spans == []
+    assert times([run.scheduled_at for run in runs if run.scheduled_at]) == [
+        "10:00:00",
+        "10:00:20",
+        "10:00:40",
+    ]
+    assert runs[1].started_at is not None
+    assert runs[1].started_at < at("10:00:25")
+
+
+def test_a_result_that_cannot_be_written_stops_no_claims(folder: Folder) -> None:
+    """They wait for it for ten seconds; what the store knows counts then."""
+    folder.job("slow", "*/20 * * * * *", "await anyio.sleep(13)")
+    folder.job("other", "*/20 * * * * *")
+    world = World(at("09:59:59"))
+
+    def away(*args: object) -> Any:
+        raise StoreUnavailable("not this one")
+
+    async def main() -> Any:
+        replica = await world.start(folder)
+        await world.until_at(at("10:00:02"))
+        replica.link.finish = away  # type: ignore[attr-defined]
+        await world.until_at(at("10:00:29"))
+        early = shown(await world.spans("slow"))
+        await world.until_at(at("10:00:35"))
+        late, others = shown(await world.spans("slow")), await world.ran("other")
+        del replica.link.finish  # type: ignore[attr-defined]
+        await world.until_at(at("10:00:41"))
+        return early, late, times(others), times(await world.ran("slow"))
+
+    early, late, others, ran = world.run(main)
+    assert early == []
+    assert late == [("overlap", "10:00:20", "10:00:20", 1)]
+    assert others == ["10:00:00", "10:00:20"]
+    assert ran == ["10:00:00", "10:00:40"]
