@@ -176,7 +176,7 @@ class Queue:
             self.wake()
 
         async def again() -> None:
-            await self._post.clock.pause(poll)
+            await (anyio.sleep if poll < POLL else self._post.clock.pause)(poll)
             self.wake()
 
         async with anyio.create_task_group() as tasks:

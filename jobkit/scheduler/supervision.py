@@ -34,10 +34,18 @@ class Supervision:
             except Exception as error:
                 self.failures[name] = self.failures.get(name, 0) + 1
                 facts: dict[str, Any] = {"part": name, "retry_in": pause}
-                if isinstance(error, JobkitError):  # it says what to do, and where it was raised does not
-                    facts |= {"error": str(error), "code": error.code, "help": error.help}
+                cause = _alone(error)
+                if isinstance(cause, JobkitError):  # it says what to do, and where it was raised does not
+                    facts |= {"error": str(cause), "code": cause.code, "help": cause.help}
                 else:
                     facts |= {"error": repr(error), "exc_info": error}
                 get_logger().error("scheduler.part_failed", **facts)
             await anyio.sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE)
+
+
+def _alone(error: Exception) -> Exception:
+    """What the groups of tasks have wrapped, if it is one error."""
+    while isinstance(error, ExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    return error

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 
 from jobkit.config import load_config
@@ -16,7 +18,7 @@ from jobkit.statuses import RunStatus
 from jobkit.testing import VirtualClock
 from tests.scheduler import ticking
 from tests.scheduler.ticking import SECOND, due
-from tests.scheduler.whole import START, Folder, World, at, shown, times
+from tests.scheduler.whole import START, Folder, Link, World, at, shown, times
 
 
 @pytest.fixture
@@ -32,11 +34,22 @@ def ticks(tmp_path: Path) -> ticking.World:
     return ticking.World(VirtualClock(START), "memory", tmp_path, load_config(tmp_path))
 
 
+def refusing(link: Link, name: str, seconds: float, clock: VirtualClock) -> None:
+    """The store of *link* refuses what it is asked by that name, for so long."""
+    until = clock.monotonic() + seconds
+    method = getattr(link, name)
+
+    async def asked(*args: object, **options: object) -> Any:
+        return denied() if clock.monotonic() < until else await method(*args, **options)
+
+    setattr(link, name, asked)
+
+
 def denied(*args: object, **options: object) -> Any:
     raise StoreError("permission denied for table runs", code="JK601", help="grant it")
 
 
-def said(caplog: pytest.LogCaptureFixture, event: str) -> list[pytest.LogRecord]:
+def said(caplog: pytest.LogCaptureFixture, event: str) -> list[logging.LogRecord]:
     return [record for record in caplog.records if event in record.getMessage()]
 
 
@@ -124,7 +137,7 @@ def test_an_error_of_ours_has_its_traceback(ticks: ticking.World, caplog: pytest
     assert len(said(caplog, "tick.failed")) == 1
 
 
-@pytest.mark.parametrize("call", ["claim", "queued", "start_attempt", "cancel_requests", "job_states"])
+@pytest.mark.parametrize("call", ["claim", "queued"])
 def test_three_seconds_of_refusals_stop_nothing_that_runs(folder: Folder, call: str) -> None:
     """Whichever call it is: what runs goes on, and a few seconds later everything is as it was."""
     folder.job("long", "1 0 10 * * *", "await anyio.sleep(30)")
@@ -134,10 +147,8 @@ def test_three_seconds_of_refusals_stop_nothing_that_runs(folder: Folder, call: 
     async def main() -> Any:
         replica = await world.start(folder)
         await world.until_at(at("10:00:02.5"))
-        setattr(replica.link, call, denied)
+        refusing(replica.link, call, 3, world.clock)
         replica.parts.queue.wake()
-        await world.until_at(at("10:00:05.5"))
-        delattr(replica.link, call)
         await world.until_at(at("10:00:40.5"))
         return replica.parts.supervision.failures, await world.runs("long"), await world.ran("often")
 
@@ -149,17 +160,63 @@ def test_three_seconds_of_refusals_stop_nothing_that_runs(folder: Folder, call: 
     ]
 
 
+def test_a_run_that_the_store_refuses_to_begin_is_tried_again_within_seconds(
+    folder: Folder, caplog: pytest.LogCaptureFixture
+) -> None:
+    """After one and two; each time the log says when, and what to do."""
+    folder.job("job", "0 * * * * *")
+    world = World(at("09:59:59"))
+
+    async def main() -> Any:
+        replica = await world.start(folder)
+        refusing(replica.link, "start_attempt", 3.5, world.clock)
+        await world.until_at(at("10:00:20"))
+        return await world.runs()
+
+    [run] = world.run(main)
+    assert (run.status, run.attempt) == (RunStatus.SUCCEEDED, 1)
+    assert run.started_at is not None
+    assert run.started_at < at("10:00:04.5")
+    assert len(said(caplog, "run.unexecuted")) == 2
+    assert all("grant it" in record.getMessage() for record in said(caplog, "run.unexecuted"))
+
+
+def test_who_is_to_be_cancelled_cannot_be_read_for_a_while(folder: Folder) -> None:
+    """The request stands, and is heeded as soon as it can be read; no part of the scheduler ends."""
+    folder.job("long", "1 0 10 * * *", "await anyio.sleep(300)")
+    world = World(at("09:59:59"))
+
+    async def main() -> Any:
+        replica = await world.start(folder)
+        await world.until_at(at("10:00:05"))
+        refusing(replica.link, "cancel_requests", 25, world.clock)
+        [run] = await world.runs("long")
+        await world.store.request_cancel(run.id, by="ada")
+        await world.until_at(at("10:00:30"))
+        [before] = await world.runs("long")
+        await world.until_at(at("10:01:10"))
+        return before, (await world.runs("long"))[0], replica.parts.supervision.failures
+
+    before, after, failures = world.run(main)
+    assert (before.status, after.status) == (RunStatus.RUNNING, RunStatus.CANCELLED)
+    assert failures == {}
+
+
 def test_a_part_that_the_store_refuses_says_so_without_a_traceback(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """With code and help, and when it begins again."""
     asked = 0
 
-    async def serve() -> None:
+    async def once() -> None:
         nonlocal asked
         asked += 1
         if asked == 1:
             denied()
+
+    async def serve() -> None:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(once)
 
     async def main() -> None:
         await Supervision().keep("roster", serve)
@@ -214,12 +271,13 @@ def test_a_result_that_cannot_be_written_stops_no_claims(folder: Folder) -> None
     async def main() -> Any:
         replica = await world.start(folder)
         await world.until_at(at("10:00:02"))
-        replica.link.finish = away  # type: ignore[attr-defined]
+        link: Any = replica.link
+        link.finish = away
         await world.until_at(at("10:00:29"))
         early = shown(await world.spans("slow"))
         await world.until_at(at("10:00:35"))
         late, others = shown(await world.spans("slow")), await world.ran("other")
-        del replica.link.finish  # type: ignore[attr-defined]
+        del link.finish
         await world.until_at(at("10:00:41"))
         return early, late, times(others), times(await world.ran("slow"))
 
