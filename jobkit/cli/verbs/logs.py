@@ -19,6 +19,7 @@ from jobkit.cli.run_references import find_run
 from jobkit.cli.session import Session
 from jobkit.config import Config
 from jobkit.records import LogLine, RunRecord
+from jobkit.sanitising import escape_controls
 
 _PAGE = 1000
 _POLL = timedelta(milliseconds=250)
@@ -81,7 +82,8 @@ async def _lines(
 
 def _head(record: RunRecord, config: Config, now: datetime, store: str, terminal: Terminal) -> list[str]:
     name = f"#{record.number} {record.job}" if record.number is not None else record.job
-    return [*header([name, *place(config, now), store], terminal), ""]
+    where = [f"node {escape_controls(record.node)}"] if record.node else []  # one that waits has none yet
+    return [*header([name, *where, *place(config, now), store], terminal), ""]
 
 
 def _shown(line: LogLine, attempt: int, zone: ZoneInfo, terminal: Terminal) -> list[str]:
