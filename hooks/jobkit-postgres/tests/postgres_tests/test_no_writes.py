@@ -20,7 +20,7 @@ from jobkit.cli.doctor.finding import State
 from jobkit.cli.doctor.store import look_at_store
 from jobkit.clock import SystemClock
 from jobkit.codes import explanation
-from jobkit.exceptions import StoreUnavailable
+from jobkit.exceptions import StoreError, StoreUnavailable
 from jobkit.project import Project
 from jobkit.stores.base import RunQuery
 from jobkit.testing.conformance.kit import new_run, started
@@ -76,6 +76,25 @@ async def test_no_server_that_can_be_written_to(server: Server, tables: str) -> 
     with pytest.raises(StoreUnavailable) as caught:
         await PostgresStore(url, project="conformance", schema=tables).__aenter__()
     assert caught.value.code == "JK629"
+
+
+async def test_it_is_not_opened_for_writing(server: Server, tables: str) -> None:
+    """JK629 before anything is begun; for reading it opens."""
+    url = only_reads(server).url
+    with pytest.raises(StoreUnavailable) as caught:
+        await PostgresStore(url, project="conformance", schema=tables).__aenter__()
+    assert caught.value.code == "JK629"
+    async with PostgresStore(url, project="conformance", schema=tables, read_only=True) as store:
+        assert (await store.runs(RunQuery())).runs == ()
+
+
+async def test_what_a_server_says_of_a_statement_is_one_sentence(server: Server, tables: str) -> None:
+    """Its words, without the line of SQL and the mark below it."""
+    async with PostgresStore(server.url, project="conformance", schema=tables) as store:
+        with pytest.raises(StoreError) as caught:
+            await store._database.read(lambda tx: tx.one("SELECT 1,\n nothing_there"))
+    assert 'column "nothing_there" does not exist (42703)' in caught.value.message
+    assert "LINE" not in caught.value.message
 
 
 async def test_doctor_fails_where_nothing_can_be_written(server: Server, schema: str, tmp_path: Path) -> None:
