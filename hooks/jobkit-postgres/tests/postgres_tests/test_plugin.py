@@ -101,3 +101,14 @@ def test_a_password_is_shown_nowhere(tmp_path: Path) -> None:
     for words in (["run", "ask"], ["history"], ["db", "status"], ["config"]):
         ended = jobkit(root, *words)
         assert "hunter2" not in ended.stdout + ended.stderr
+
+
+def test_a_store_that_a_variable_names_is_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if the file named it: whoever reads that it does not answer has to know which it is."""
+    root = write(tmp_path, Server("${DATABASE_URL}"), "jobkit")
+    for user in ("app", "app:hunter2hunter2"):
+        monkeypatch.setenv("DATABASE_URL", f"postgresql://{user}@127.0.0.1:1/shop")
+        listed = jobkit(root, "list")
+        assert "postgresql://app@127.0.0.1:1/shop does not answer" in " ".join(listed.stderr.split())
+        assert "postgresql://app@127.0.0.1:1/shop" in listed.stdout
+        assert "hunter2" not in listed.stdout + listed.stderr
