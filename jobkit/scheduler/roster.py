@@ -306,10 +306,11 @@ class Roster:
             await self.announce()
 
     def _lives_indeed(self, one: ReplicaState) -> bool:
-        """Whether *one* is more than the row of a predecessor that was killed: its process is of this host,
-        and was found alive, or it has given a sign of life since it was first seen."""
+        """Whether *one* is more than the row of a predecessor that was killed: it is another process of this
+        host, which was found alive, or it has given a sign of life since it was first seen."""
         theirs, ours = one.replica.owner, self._post.identity
-        if (theirs.host, theirs.boot, theirs.namespace) == (ours.host, ours.boot, ours.namespace):
+        here = (theirs.host, theirs.boot, theirs.namespace) == (ours.host, ours.boot, ours.namespace)
+        if here and theirs != ours:  # a process that has replaced its program is still the same one
             return True
         return one.heartbeat_at > self._first_heard[one.replica.id]
 

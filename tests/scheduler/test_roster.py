@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -131,6 +136,21 @@ def test_jobs_that_differ_are_named(world: World) -> None:
     world.run(main)
 
 
+@contextmanager
+def another_process() -> Iterator[ProcessIdentity]:
+    """Who a process of this host is, as long as it lives."""
+    code = (
+        "import json; from jobkit.processes import ProcessIdentity;"
+        "print(json.dumps(ProcessIdentity.current().to_json()), flush=True); input()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        yield ProcessIdentity.from_json(json.loads(process.stdout.readline()))
+        process.kill()
+
+
 def shares_with(replicas: list[Any], one: Any) -> Any:
     """Whom *one* says that it shares its node with."""
     [state] = [each for each in replicas if each.replica.id == one.post.replica_id]
@@ -160,24 +180,27 @@ def test_one_of_this_host_is_known_to_live(world: World, caplog: pytest.LogCaptu
     """It is told at the start; when it has gone, nothing is shared any more."""
 
     async def main() -> None:
-        one = await world.replica(job()).enter()
+        one = await world.replica(job(), identity=neighbour).enter()
         two = await world.replica(job()).enter()
         assert shares_with(await world.store.replicas(), two) == [one.post.replica_id]
         await one.roster.leave()
         await two.roster.look()
         assert shares_with(await world.store.replicas(), two) == []
 
-    world.run(main)
+    with another_process() as neighbour:
+        world.run(main)
     assert caplog.text.count("node.shared") == 1
 
 
+@pytest.mark.parametrize("before", [ELSEWHERE, None])
 def test_the_row_of_one_that_was_killed_shares_nothing(
-    world: World, caplog: pytest.LogCaptureFixture
+    world: World, before: ProcessIdentity | None, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Whoever comes after it under the same name, in another container, gives no false alarm."""
+    """Whoever comes after it under the same name, in another container or as the same process with another
+    program, gives no false alarm."""
 
     async def main() -> None:
-        await world.replica(job(scope="node"), identity=ELSEWHERE).enter()
+        await world.replica(job(scope="node"), identity=before).enter()
         one = await world.replica(job(scope="node")).enter()
         async with world.serving(one):
             await world.passes(65)
