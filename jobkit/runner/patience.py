@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import anyio
 
-from jobkit.exceptions import StoreUnavailable
+from jobkit.exceptions import RunNotFound, StoreError, StoreUnavailable
 from jobkit.logs import get_logger
 
 T = TypeVar("T")
@@ -17,6 +17,8 @@ T = TypeVar("T")
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0
 #: Seconds for the record of what took all of its time to clean up.
 _MOMENT = 0.5
+#: For so many seconds a result is offered to a store that answers that it will not have it.
+_REFUSED = 60.0
 
 
 class Patience:
@@ -43,13 +45,14 @@ class Patience:
         if self._until is None:
             self._until = anyio.current_time() + seconds
 
-    async def ask(self, call: Callable[[], Awaitable[T]], what: str) -> T:
+    async def ask(self, call: Callable[[], Awaitable[T]], what: str, *, result: bool = False) -> T:
         """The answer of *call*, tried again while the store is unavailable.
 
-        Raises StoreUnavailable once the run was cancelled, or is to end soon, and has tried for some seconds
-        more.
+        A *result* cannot be had again: its call is repeated for a minute whatever the store raises, as when a
+        right was revoked and is granted again. Raises StoreUnavailable once the run was cancelled, or is to
+        end soon, and has tried for some seconds more.
         """
-        pause = 0.0
+        pause, refused_at = 0.0, inf
         while True:
             try:
                 if self.interrupted is None:
@@ -60,9 +63,16 @@ class Patience:
                 # Whether the call has happened is unknown; made again, it comes to its end.
                 self.interrupted = cancellation
                 continue
-            except StoreUnavailable as error:
+            except StoreError as error:
+                if not isinstance(error, StoreUnavailable):
+                    refused_at = min(refused_at, anyio.current_time())
+                    over = anyio.current_time() >= refused_at + _REFUSED
+                    if over or not result or isinstance(error, RunNotFound):
+                        raise
                 if not pause:
-                    get_logger().warning("store.unavailable", waiting_to=what, error=str(error))
+                    get_logger().warning(
+                        "store.unavailable", waiting_to=what, error=str(error), code=error.code
+                    )
                 if self._exhausted():
                     raise
             pause = min(pause * 2, _LONGEST_PAUSE) or _FIRST_PAUSE

@@ -262,7 +262,7 @@ class Run:
             await journal.end()
             return await environment.store.retry_later(lease, outcome, retry_at)
 
-        queued = await environment.recording(self._record.job, ask(queue, "queue a run again"))
+        queued = await environment.recording(self._record.job, ask(queue, "requeue a run", result=True))
         environment.turns.changed()
         return queued
 
@@ -353,7 +353,7 @@ class Run:
             return await environment.store.finish(lease, outcome)
 
         try:
-            record = await environment.recording(self._record.job, ask(finish, "record a run"))
+            record = await environment.recording(self._record.job, ask(finish, "record a run", result=True))
         except StoreUnavailable as error:
             self._announcer.log.error("finish.unrecorded", error=str(error), **facts(outcome))
             raise self._patience.interrupted or error from error
