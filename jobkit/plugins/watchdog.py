@@ -11,18 +11,24 @@ from types import TracebackType
 #: After how many seconds a synchronous call is named on stderr.
 PATIENCE = 5.0
 _INTERVAL = 0.25
+#: After so many seconds without a call its thread ends: a program may load its plugins many times.
+IDLE = 10.0
 #: The name of the thread that watches; it imports nothing.
 WATCHDOG = "jobkit watchdog"
 
 
 class Watchdog:
-    """Watches calls, from any thread; costs next to nothing while they return. One thread, once needed.
+    """Watches calls, from any thread; costs next to nothing while they return. One thread, while needed.
 
-    *say* writes one line; by default to stderr, because nothing else may get to it meanwhile.
+    *say* writes one line; by default to stderr, because nothing else may get to it meanwhile. The thread ends
+    *idle* seconds after the last call.
     """
 
-    def __init__(self, patience: float = PATIENCE, say: Callable[[str], None] | None = None) -> None:
+    def __init__(
+        self, patience: float = PATIENCE, say: Callable[[str], None] | None = None, idle: float = IDLE
+    ) -> None:
         self._patience = patience
+        self._idle = idle
         self._say = say or _to_stderr
         self._calls: dict[object, tuple[float, Callable[[], str]]] = {}
         self._wanted = threading.Event()
@@ -51,14 +57,23 @@ class Watchdog:
             self._wanted.set()
 
     def _look(self) -> None:
-        while True:
-            self._wanted.wait()
+        while self._is_wanted():
             while self._calls:
                 time.sleep(_INTERVAL)
                 self._name_late_ones()
             self._wanted.clear()
             if self._calls:  # one began between the two lines above, and saw the event set
                 self._wanted.set()
+
+    def _is_wanted(self) -> bool:
+        """Wait for a call; False if none comes, and the next one has to start a thread."""
+        if self._wanted.wait(self._idle):
+            return True
+        with self._starting:
+            if self._wanted.is_set():
+                return True
+            self._thread = None
+            return False
 
     def _name_late_ones(self) -> None:
         now = time.monotonic()

@@ -15,6 +15,7 @@ from types import FrameType
 from typing import TYPE_CHECKING
 
 from jobkit.logs import get_logger
+from jobkit.runner.stacks import thread_frames
 from jobkit.runner.whose import run_on
 
 if TYPE_CHECKING:
@@ -108,7 +109,7 @@ class LoopGuard:
             self._give_up()
 
     def _tell(self, asked: float, seconds: float) -> None:
-        frame = sys._current_frames().get(self._loop_thread)
+        frame = thread_frames().get(self._loop_thread)
         if frame is None:
             return  # the loop's thread has ended
         # What a run does is a line of that run.
@@ -122,7 +123,7 @@ class LoopGuard:
             log.info("loop.released", seconds=round(self._clock.monotonic() - asked, 1))
 
     def _give_up(self) -> None:
-        frames = sys._current_frames()
+        frames = thread_frames()
         log = get_logger()
         log.critical("loop.stalled", seconds=round(self._still), ends=self._end is not None)
         for name, frame in _named(frames).items():

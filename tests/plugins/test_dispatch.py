@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
@@ -15,11 +14,9 @@ import pytest
 from jobkit import ServiceSpec
 from jobkit.exceptions import PluginError, StoreError
 from jobkit.plugin import CollectReport, Defer, Skip
-from jobkit.plugins.dispatch import Dispatch
 from jobkit.plugins.provided import Provided
 from jobkit.plugins.registry import PluginRegistry
 from jobkit.plugins.tracing import HookCall
-from jobkit.plugins.watchdog import Watchdog
 from jobkit.redaction import Redactor
 
 if TYPE_CHECKING:
@@ -370,23 +367,6 @@ def test_every_call_can_be_traced(plugins: Plugins) -> None:
     ]
     assert [call.outcome for call in calls if call.plugin == "good"] == ["ok"]
     assert all(call.seconds >= 0 for call in calls)
-
-
-def test_a_synchronous_hook_that_hangs_is_named(plugins: Plugins) -> None:
-    """On stderr, from a thread of its own, while everything waits."""
-    said: list[str] = []
-    named = threading.Event()
-
-    def say(line: str) -> None:
-        said.append(line)
-        named.set()
-
-    dispatch = Dispatch(plugins, Watchdog(0.05, say))
-    plugins.add("slow", jobkit_configure=lambda config: (named.wait(10), None)[1])
-    dispatch.call("jobkit_configure", lambda info: {"config": CONFIG})
-    assert len(said) == 1
-    assert said[0].startswith("plugin slow: jobkit_configure")
-    assert "has not returned for 0.05 s" in said[0]
 
 
 def test_a_failure_of_something_that_a_plugin_gave_counts_as_the_plugins(plugins: Plugins) -> None:

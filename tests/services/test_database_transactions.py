@@ -35,7 +35,15 @@ INSERT = "insert into accounts values (?, ?)"
 
 @pytest.fixture
 async def db(tmp_path: Path) -> AsyncIterator[Database]:
-    """An open one, with a table; whoever waits for others loses patience soon."""
+    """An open one, with a table."""
+    async with Database(tmp_path / "bank.db", root=tmp_path) as database:
+        await database.script(ACCOUNTS)
+        yield database
+
+
+@pytest.fixture
+async def impatient(tmp_path: Path) -> AsyncIterator[Database]:
+    """Another one, in which whoever waits for others loses patience soon."""
     async with Database(tmp_path / "bank.db", root=tmp_path, busy_timeout=0.1) as database:
         await database.script(ACCOUNTS)
         yield database
@@ -238,23 +246,23 @@ async def test_those_who_wait_together_fail_alone(db: Database) -> None:
     assert await names(db) == sorted([*outcomes, "taken"])
 
 
-async def test_nobody_waits_for_ever(db: Database) -> None:
+async def test_nobody_waits_for_ever(impatient: Database) -> None:
     """Who waits too long is told which transaction is in the way: JK416; when it is left all is well."""
 
     async def other() -> None:
         with pytest.raises(DatabaseError, match=r"begun at .*test_database_transactions\.py:\d+") as raised:
-            await db.execute(INSERT, ("b", 1))
+            await impatient.execute(INSERT, ("b", 1))
         assert raised.value.code == "JK416"
         assert "do what is slow before or after the transaction" in (raised.value.help or "")
         with pytest.raises(DatabaseError, match="begun at"):
-            async with db.transaction():
+            async with impatient.transaction():
                 raise AssertionError("unreachable")
 
-    async with db.transaction() as tx:
+    async with impatient.transaction() as tx:
         await tx.execute(INSERT, ("a", 1))
         await from_outside(other)
-    await db.execute(INSERT, ("c", 1))
-    assert await names(db) == ["a", "c"]
+    await impatient.execute(INSERT, ("c", 1))
+    assert await names(impatient) == ["a", "c"]
 
 
 async def test_a_task_started_inside_is_refused_at_once(db: Database) -> None:
@@ -362,24 +370,24 @@ async def test_closing_takes_back_what_is_open(tmp_path: Path) -> None:
         assert await names(db) == []
 
 
-async def test_another_process_is_waited_for_and_named(db: Database) -> None:
+async def test_another_process_is_waited_for_and_named(impatient: Database) -> None:
     """JK416 if it goes on for too long; once it lets go, all is well."""
     script = "import sqlite3, sys\nheld = sqlite3.connect(sys.argv[1], isolation_level=None)\n"
     script += "held.execute('BEGIN IMMEDIATE')\nprint('held', flush=True)\nsys.stdin.read()\n"
     tool = subprocess.Popen(  # noqa: ASYNC220 - nobody else waits for this loop
-        [sys.executable, "-c", script, str(db.path)],
+        [sys.executable, "-c", script, str(impatient.path)],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
     )  # fmt: skip
     assert tool.stdout is not None
     assert await anyio.to_thread.run_sync(tool.stdout.readline) == "held\n"
-    for attempt in (db.execute(INSERT, ("a", 1)), db.transaction().__aenter__()):
+    for attempt in (impatient.execute(INSERT, ("a", 1)), impatient.transaction().__aenter__()):
         with pytest.raises(DatabaseError, match=r"another process keeps the database bank\.db") as raised:
             await attempt
         assert raised.value.code == "JK416"
         assert "close database tools" in (raised.value.help or "")
-    assert await names(db) == []  # reading goes on
+    assert await names(impatient) == []  # reading goes on
     await anyio.to_thread.run_sync(partial(tool.communicate, timeout=10))
-    await db.execute(INSERT, ("b", 1))
+    await impatient.execute(INSERT, ("b", 1))
 
 
 # -- threads -------------------------------------------------------------------------------------------

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import sys
 import threading
 import traceback
 from collections.abc import Callable
@@ -12,6 +11,7 @@ from typing import Any
 import anyio
 
 from jobkit.exceptions import RunRefused
+from jobkit.runner.stacks import thread_frames
 
 #: Once so many threads of a process did not end, it starts no new ones.
 MOST_ABANDONED = 10
@@ -74,7 +74,7 @@ class ThreadCall:
 
     def stack(self) -> traceback.StackSummary | None:
         """Where the thread is at this moment."""
-        frame = sys._current_frames().get(self._thread or 0)
+        frame = thread_frames().get(self._thread or 0)
         return traceback.extract_stack(frame) if frame is not None and not self._over else None
 
 
