@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import pytest
 from jobkit.scheduler.marks import UNSCHEDULED
 from jobkit.statuses import RunStatus, Trigger
 from jobkit.stores.ledger import JobKey
+from jobkit.stores.memory import MemoryStore
 from jobkit.stores.replicas import Event
 from tests.scheduler.whole import Folder, World, at, facts, seconds, several_hosts, times
 
@@ -387,10 +389,24 @@ def test_jobs_of_each_node(folder: Folder) -> None:
     assert red["node.shared"].nodes == ("a",)
 
 
+class Microseconds(World):
+    """Its store never sees the same instant twice, as stores of the real world."""
+
+    def __init__(self, start: datetime) -> None:
+        super().__init__(start)
+        self._looks = count()
+
+    def new_store(self) -> MemoryStore:
+        def now() -> datetime:
+            return self.clock.now() + timedelta(microseconds=next(self._looks))
+
+        return MemoryStore(project="shop", now=now, kept=self.kept)
+
+
 def test_replicas_that_start_together_say_a_change_once(folder: Folder) -> None:
     """It is the change of all of them."""
     folder.job(schedule=EVERY_TEN)
-    world = World(at("09:59:55"))
+    world = Microseconds(at("09:59:55"))
 
     async def main() -> Any:
         for replica in [await world.start(folder, node=node, host=node) for node in "ab"]:

@@ -131,7 +131,8 @@ class Deployment:
         self.kill(number)
         instant = int(self.value("SELECT jobkit.instant()"))
         self._killed.append((self.nodes[number], instant))
-        self.start(ahead=ahead, node=self.nodes[number])
+        # The server may be away just now: a service waits for it.
+        self.start("--wait-store", "60s", ahead=ahead, node=self.nodes[number])
         return instant
 
     @property
