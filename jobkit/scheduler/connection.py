@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import TYPE_CHECKING, Final, TypeVar
 
 import anyio
 
 from jobkit.exceptions import StoreError, StoreUnavailable
 from jobkit.logs import get_logger
+from jobkit.scheduler.failing import Failure
 
 if TYPE_CHECKING:
     from jobkit.clock import Clock
@@ -34,6 +35,7 @@ class Connection:
         self._down_since: float | None = None
         self._error: StoreUnavailable | None = None
         self._failures = 0
+        self._refused: dict[str, Failure] = {}
         self.lost: list[Callable[[], None]] = []
         self.reached: list[Callable[[], None]] = []
 
@@ -46,6 +48,10 @@ class Connection:
     def age(self) -> float:
         """For how many seconds it has not answered; 0 if it does."""
         return 0.0 if self._down_since is None else self._clock.monotonic() - self._down_since
+
+    def failing(self) -> Iterable[Failure]:
+        """What the store refuses, and is asked for again."""
+        return self._refused.values()
 
     async def ask(self, question: Callable[[], Awaitable[T]], what: str) -> T:
         """The answer to *question*, asked until the store gives one. *what* it is about, for the log.
@@ -71,11 +77,18 @@ class Connection:
         """The same, and asked again whatever the store raises: rights that lack are granted, a table that was
         dropped is restored. Whoever asks has more to do than this question. Said once, as long as it is the
         same."""
+        try:
+            return await self._insist(question, what)
+        finally:
+            self._refused.pop(what, None)
+
+    async def _insist(self, question: Callable[[], Awaitable[T]], what: str) -> T:
         pause, said, since = FIRST_REFUSED, "", self._clock.monotonic()
         while True:
             try:
                 answer = await self.ask(question, what)
             except StoreError as error:
+                self._refused[what] = Failure.of(what, error)
                 if str(error) != said:
                     told = {"code": error.code, "help": error.help, "wanted": what, "retry_in": pause}
                     get_logger().error("store.refused", error=str(error), **told)

@@ -139,6 +139,24 @@ def _late(seen: Snapshot) -> Iterator[Finding]:
         yield Finding("error", "job.late", more, "`jobkit list` marks them", names)
 
 
+def _failing(seen: Snapshot) -> Iterator[Finding]:
+    """What replicas say of themselves."""
+    for state in seen.live:
+        for failure in state.replica.details.get("failing", []):
+            jobs = tuple(failure["jobs"])
+            of = f" of {', '.join(jobs)}{failure['more']}" if jobs else ""
+            code = f" ({failure['code']})" if failure["code"] else ""
+            yield Finding(
+                "error",
+                "scheduler.failing",
+                f"{replica_name(state)} cannot {failure['what']}{of} since "
+                f"{_at(datetime.fromisoformat(failure['since']), seen)}: {failure['error']}{code}",
+                failure["help"] or "its log says more",
+                jobs,
+                (state.replica.node,),
+            )
+
+
 def _clocks(seen: Snapshot) -> Iterator[Finding]:
     if seen.steps:
         event = seen.steps[0].event
@@ -321,7 +339,8 @@ def _pauses(seen: Snapshot) -> Iterator[Finding]:
 
 
 _CHECKS: Final[Sequence[Callable[[Snapshot], Iterator[Finding]]]] = (
-    _store, _schedulers, _late, _clocks, _nodes, _threads, _jobs, _deployment, _runs, _sinks, _pauses,
+    _store, _schedulers, _failing, _late, _clocks, _nodes, _threads, _jobs, _deployment, _runs, _sinks,
+    _pauses,
 )  # fmt: skip
 
 

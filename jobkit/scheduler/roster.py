@@ -41,6 +41,8 @@ class Roster:
         self.busy = busy
         self.details: dict[str, Any] = {}
         self.on_change: list[Callable[[], None]] = []
+        #: Says what fails here; asked with each sign of life.
+        self.failing: Callable[[], list[dict[str, Any]]] = list
         #: The hash of each job's options by name, and of each schedule that fires here by its key's text.
         self.jobs: Mapping[str, str] = {}
         self.schedules: Mapping[str, str] = {}
@@ -210,7 +212,14 @@ class Roster:
             if not await ask(lambda: store.heartbeat(self._post.replica_id, interval=interval), "heartbeat"):  # noqa: B023 - asked at once
                 await self._return()
             await self.look()
+            await self._tell_failing()
             await self._post.clock.pause(interval.total_seconds())
+
+    async def _tell_failing(self) -> None:
+        failing = self.failing()
+        if self.details.get("failing", []) != failing:
+            self.details["failing"] = failing
+            await self.announce()
 
     async def _return(self) -> None:
         """Others took this replica for dead, and it is not: it was still for too long."""

@@ -12,6 +12,7 @@ import anyio.lowlevel
 
 from jobkit.logs import get_logger
 from jobkit.scheduler.control import CancelWatch, Control
+from jobkit.scheduler.failing import Failing
 from jobkit.scheduler.lateness_watch import LatenessWatch
 from jobkit.scheduler.queueing import Queue
 from jobkit.scheduler.register import Register
@@ -146,6 +147,8 @@ class Serving:
     # -- who hears of what ----------------------------------------------------------------------------------
 
     def _connect(self) -> None:
+        sources = (self.ticks.failing, self.post.connection.failing, self.supervision.failing)
+        self.roster.failing = Failing(sources, self.post.time.now, lambda: self.post.config.secrets).look
         self.control.on_news += [self.roster.news, self.queue.wake]
         self.control.on_look.append(self._reloader.wake)
         self.control.on_pauses += [self.ticks.wake, self.lateness.wake]

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any, Final
 
 import anyio
 
 from jobkit.exceptions import JobkitError
 from jobkit.logs import get_logger
+from jobkit.scheduler.failing import Failure
 
 #: Seconds before a part that has failed begins again: the first time, and at most.
 FIRST_PAUSE: Final = 1.0
 LONGEST_PAUSE: Final = 60.0
+#: One that goes on for so many seconds is taken to be well again.
+_WELL: Final = 10.0
 
 
 class Supervision:
@@ -20,6 +23,12 @@ class Supervision:
 
     def __init__(self) -> None:
         self.failures: dict[str, int] = {}
+        self._failing: dict[str, tuple[Failure, float]] = {}
+
+    def failing(self) -> Iterator[Failure]:
+        """The parts that have failed and are not known to be well again. On the event loop only."""
+        now = anyio.current_time()
+        return (failure for failure, until in self._failing.values() if now < until)
 
     async def keep(self, name: str, serve: Callable[[], Awaitable[None]]) -> None:
         """Run *serve* until it returns; after an error, which is logged, once more.
@@ -35,6 +44,8 @@ class Supervision:
                 self.failures[name] = self.failures.get(name, 0) + 1
                 facts: dict[str, Any] = {"part": name, "retry_in": pause}
                 cause = _alone(error)
+                well = anyio.current_time() + pause + _WELL
+                self._failing[name] = (Failure.of(f"keep its part {name!r} going", cause), well)
                 if isinstance(cause, JobkitError):  # it says what to do, and where it was raised does not
                     facts |= {"error": str(cause), "code": cause.code, "help": cause.help}
                 else:

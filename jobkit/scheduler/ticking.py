@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from jobkit.job import JobSpec
     from jobkit.records import RunRecord
+    from jobkit.scheduler.failing import Failure
     from jobkit.scheduler.post import Post
     from jobkit.stores.ledger import JobState
 
@@ -116,6 +117,10 @@ class Ticks:
     def __len__(self) -> int:
         """For how many jobs it makes ticks."""
         return len(self._timetable)
+
+    def failing(self) -> Iterator[Failure]:
+        """What keeps ticks from being accounted for, with the jobs that these are of."""
+        return self._timetable.failing()
 
     async def serve(self) -> None:
         """Make ticks, until cancelled or told to stop; then what was claimed is handed on."""

@@ -12,10 +12,11 @@ from jobkit.scheduler.agenda import Agenda
 from jobkit.scheduler.docket import Docket
 from jobkit.scheduler.policies import second_of
 from jobkit.scheduler.ticks import FAR_AHEAD, first_due
-from jobkit.scheduler.troubles import Trouble, failed
+from jobkit.scheduler.troubles import Trouble, failed, failing
 
 if TYPE_CHECKING:
     from jobkit.job import JobSpec
+    from jobkit.scheduler.failing import Failure
     from jobkit.schedules.base import Schedule
     from jobkit.stores.ledger import Claim, JobKey, JobState
 
@@ -80,6 +81,10 @@ class Timetable:
     def get(self, key: JobKey) -> Timed | None:
         """The job of that key."""
         return self._jobs.get(key)
+
+    def failing(self) -> Iterator[Failure]:
+        """What keeps ticks from being accounted for. Looks through all jobs."""
+        return failing(self._jobs.values())
 
     def holds(self, job: Timed) -> bool:
         """Whether *job* still is the one of its key."""

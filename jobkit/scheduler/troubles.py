@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from jobkit.exceptions import JobkitError
 from jobkit.logs import get_logger
+from jobkit.scheduler.failing import Failure
 from jobkit.scheduler.policies import second_of
 
 if TYPE_CHECKING:
@@ -29,6 +31,7 @@ class Trouble:
     pause: int
     said: str
     said_at: datetime
+    failure: Failure
 
 
 def failed(job: Timed, error: Exception, now: datetime) -> int:
@@ -37,11 +40,12 @@ def failed(job: Timed, error: Exception, now: datetime) -> int:
     It is said when it begins, when it becomes something else, and from time to time.
     """
     known, text = job.trouble, f"{type(error).__name__}: {error}"
+    failure = Failure.of("make ticks", error)
     if known is None:
-        job.trouble = known = Trouble(now, FIRST_PAUSE, text, now)
+        job.trouble = known = Trouble(now, FIRST_PAUSE, text, now, failure)
         _say(job, error, known.pause)
     else:
-        known.pause = min(2 * known.pause, LONGEST_PAUSE)
+        known.pause, known.failure = min(2 * known.pause, LONGEST_PAUSE), failure
         if text != known.said or not timedelta(0) <= now - known.said_at < SAID_AGAIN:
             known.said, known.said_at = text, now
             _say(job, error, known.pause)
@@ -54,6 +58,16 @@ def recovered(job: Timed, now: datetime) -> None:
     if trouble is not None:
         seconds = max(0.0, round((now - trouble.since).total_seconds(), 3))
         get_logger().warning("tick.recovered", job=job.key.job, seconds=seconds)
+
+
+def failing(jobs: Iterable[Timed]) -> Iterator[Failure]:
+    """What keeps the ticks of *jobs* from being accounted for, and whose they are: the same is told once."""
+    found: dict[str, tuple[Failure, list[str]]] = {}
+    for job in jobs:
+        if job.trouble is not None:
+            failure = job.trouble.failure
+            found.setdefault(failure.error, (failure, []))[1].append(job.key.job)
+    return (replace(failure, jobs=tuple(sorted({*names}))) for failure, names in found.values())
 
 
 def _say(job: Timed, error: Exception, retry_in: int) -> None:

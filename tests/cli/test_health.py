@@ -275,6 +275,22 @@ def test_abandoned_threads_are_told(served: Deployment, threads: int, level: str
     assert (finding.level, finding.nodes) == (level, ["host-c"])
 
 
+def test_what_a_scheduler_cannot_do_is_told(served: Deployment) -> None:
+    """As it says itself; without help, its log is named."""
+    failure: dict[str, object] = {"since": "2026-03-02T08:59:00Z", "error": "denied", "more": ""}
+    ticks = {"what": "make ticks", "code": "JK601", "help": "grant it", "jobs": ["a", "b"], "more": ", …"}
+    part: dict[str, object] = {"what": "keep 'sinks' going", "code": None, "help": None, "jobs": []}
+    served.replica("host-c", details={"failing": [{**failure, **ticks}, {**failure, **part}]})
+    found = health(served, code=1)["scheduler.failing"]
+    assert [(each.level, each.help, each.jobs) for each in found] == [
+        ("error", "grant it", ["a", "b"]),
+        ("error", "its log says more", []),
+    ]
+    assert found[0].message.startswith("host-c (pid 4242) cannot make ticks of a, b, … since 2026-03-02 ")
+    assert found[0].message.endswith(": denied (JK601)")
+    assert found[1].message.endswith(": denied")
+
+
 def test_a_stepped_clock_is_unhealthy_for_a_day(served: Deployment) -> None:
     """Longer ago it is history."""
     old = Event("clock.stepped", NOW - DAY - MINUTE, JOB)

@@ -13,6 +13,8 @@ import pytest
 
 from jobkit.config import load_config
 from jobkit.exceptions import StoreError, StoreUnavailable
+from jobkit.scheduler.failing import Failing
+from jobkit.scheduler.health import Finding
 from jobkit.scheduler.supervision import Supervision
 from jobkit.statuses import RunStatus
 from jobkit.testing import VirtualClock
@@ -306,3 +308,82 @@ def test_a_result_that_cannot_be_written_stops_no_claims(folder: Folder) -> None
     assert late == [("overlap", "10:00:20", "10:00:20", 1)]
     assert others == ["10:00:00", "10:00:20"]
     assert ran == ["10:00:00", "10:00:40"]
+
+
+# -- what others read of it --------------------------------------------------------------------------------
+
+
+def told(finding: Finding | None) -> tuple[Any, ...] | None:
+    return None if finding is None else (finding.level, finding.message, finding.help, finding.jobs)
+
+
+def test_claims_that_are_refused_are_told_by_health(folder: Folder) -> None:
+    """Within two signs of life, long before jobs are late; and no more once they are not."""
+    folder.job("often", "*/5 * * * * *")
+    folder.job("other", "*/7 * * * * *")
+    world = World(at("09:59:55"))
+
+    async def main() -> Any:
+        replica = await world.start(folder)
+        await world.until_at(at("10:00:03"))
+        refusing(replica.link, "claim", 60, world.clock)
+        seen = []
+        for instant in ("10:00:04", "10:00:35", "10:02:30"):
+            await world.until_at(at(instant))
+            seen.append((await world.findings(replica.project)).get("scheduler.failing"))
+        return seen
+
+    first, then, last = world.run(main)
+    assert (first, last) == (None, None)
+    level, message, help, jobs = told(then) or ()
+    assert (level, help, jobs) == ("error", "grant it", ("often", "other"))
+    assert "cannot make ticks of often, other since 2026-03-02 10:00:" in message
+    assert message.endswith(": permission denied for table runs (JK601)")
+
+
+def test_questions_that_are_refused_are_told_by_health(folder: Folder) -> None:
+    """What is asked again and again, such as what stands queued."""
+    folder.job()
+    world = World(at("09:59:55"))
+
+    async def main() -> Any:
+        replica = await world.start(folder)
+        refusing(replica.link, "cancel_requests", 300, world.clock)
+        await world.until_at(at("10:01:30"))
+        return (await world.findings(replica.project)).get("scheduler.failing")
+
+    finding = told(world.run(main))
+    assert finding is not None
+    assert "cannot read what is to be cancelled since" in finding[1]
+    assert finding[3] == ()
+
+
+@pytest.mark.parametrize(("times", "looks"), [(1, "....."), (5, ".xxx.")])
+def test_a_part_that_fails_is_told_until_it_goes_on(times: int, looks: str) -> None:
+    """One that fails once has begun again when others look, and is none of their business."""
+
+    async def main() -> list[list[dict[str, Any]]]:
+        supervision, failures = Supervision(), [1.0] * times
+        failing = Failing([supervision.failing], clock.now, lambda: ["hunter2hunter2"])
+
+        async def serve() -> None:
+            while failures:
+                await anyio.sleep(failures.pop())
+                raise ValueError("no hunter2hunter2")
+            await anyio.sleep_forever()
+
+        async def look() -> list[dict[str, Any]]:
+            await anyio.sleep(10)
+            return failing.look()
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(supervision.keep, "upkeep", serve)
+            found = [await look() for _ in looks]
+            tasks.cancel_scope.cancel()
+        return found
+
+    clock = VirtualClock(START)
+    found = clock.run(main)
+    assert "".join("x" if look else "." for look in found) == looks
+    said = {(each["what"], each["error"]) for look in found for each in look}
+    assert said <= {("keep its part 'upkeep' going", "ValueError: no ***")}
