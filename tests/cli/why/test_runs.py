@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from jobkit.records import RunFailure
+from jobkit.records import RunFailure, new_run_id
 from jobkit.statuses import RunStatus, Trigger
 from jobkit.stores.base import NewRun, Outcome
 from tests.cli.accounts import Account, request, utc
@@ -36,8 +36,9 @@ def test_it_failed_and_was_retried(project: CommandLine) -> None:
             JOB, "02:00:00", status=RunStatus.FAILED, outcome={"error": error}, attempts=3
         )
         account.at("09:00:00")
+        again = new_run_id(account.now)
         await account.store.add_run(
-            NewRun(id=run.id[:-1] + "f", job=JOB, extension="web", trigger=Trigger.RETRY, retry_of=run.id)
+            NewRun(id=again, job=JOB, extension="web", trigger=Trigger.RETRY, retry_of=run.id)
         )
 
     data = told(project, write, JOB)
