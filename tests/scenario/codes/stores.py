@@ -172,7 +172,7 @@ def _meet_replaced_store(cli: CommandLine) -> Ended:
     cli.file("extensions/web/jobs/tidy.py", _REPLACED)
     with (
         pytest.MonkeyPatch.context() as patch
-    ):  # its result is offered for a minute, should the file come back
+    ):  # its result would be offered for a minute
         patch.setattr("jobkit.runner.patience._REFUSED", 0.2)
         return cli("run", "tidy", fixed=False)
 
