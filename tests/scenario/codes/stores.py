@@ -170,9 +170,7 @@ def _mend_other_project(cli: CommandLine) -> Ended:
 
 def _meet_replaced_store(cli: CommandLine) -> Ended:
     cli.file("extensions/web/jobs/tidy.py", _REPLACED)
-    with (
-        pytest.MonkeyPatch.context() as patch
-    ):  # its result would be offered for a minute
+    with pytest.MonkeyPatch.context() as patch:  # its result would be offered for a minute
         patch.setattr("jobkit.runner.patience._REFUSED", 0.2)
         return cli("run", "tidy", fixed=False)
 
