@@ -25,7 +25,7 @@ from jobkit.scheduler.post import Post
 from jobkit.scheduler.queueing import IDLE_POLL, POLL, Queue
 from jobkit.schedules import parse_schedule
 from jobkit.statuses import Trigger
-from jobkit.stores.base import LeaseRequest, NewRun, Store
+from jobkit.stores.base import Lease, LeaseRequest, NewRun, Store
 from jobkit.stores.memory import MemoryStore
 from jobkit.stores.sqlite.store import SqliteStore
 from jobkit.testing import VirtualClock
@@ -407,19 +407,23 @@ def test_a_place_that_is_freed_elsewhere_is_found_by_the_poll(on_both: Bench) ->
     """Even if nobody says so."""
     on_both.settings = "limits = { db = 1 }"
     start = on_both.clock.now()
+    leases: list[Lease] = []
 
-    async def call() -> list[RunRecord]:
+    async def before() -> None:
         held = await on_both.add("well", limits=("db",))
         there = LeaseRequest(ProcessIdentity("there", "", "", 1, ""), "there", second(1000))
         lease = await on_both.store.start_attempt(held.id, there)
         assert lease is not None
+        leases.append(lease)
+
+    async def call() -> list[RunRecord]:
         run = await on_both.add("well", limits=("db",))
         await on_both.queue.submit(run, on_both.post.jobs["well"])
         await anyio.sleep(62)
-        await on_both.store.settle(lease, dead=True)
+        await on_both.store.settle(*leases, dead=True)
         return await on_both.over(run)
 
-    [run] = on_both(call, spec_of(well, limits=("db",)))
+    [run] = on_both(call, spec_of(well, limits=("db",)), before=before)
     assert second(62) <= run.started_at - start <= second(62 + POLL)
 
 
