@@ -84,13 +84,15 @@ async def test_timers_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each is an open file: those that find no room compare clocks."""
     monkeypatch.setattr(wall_clock, "MOST_TIMERS", 1)
     clock = SystemClock()
-    instant = clock.now() + timedelta(seconds=0.03)
     async with anyio.create_task_group() as tasks:
         for _ in range(3):
-            tasks.start_soon(clock.sleep_until, instant)
-        await anyio.sleep(0.01)
+            tasks.start_soon(clock.sleep_until, clock.now() + timedelta(hours=1))
+        await anyio.wait_all_tasks_blocked()
         assert wall_clock._open_timers == 1
-    assert clock.now() >= instant
+        soon = clock.now() + timedelta(seconds=0.03)
+        await clock.sleep_until(soon)
+        assert clock.now() >= soon
+        tasks.cancel_scope.cancel()
 
 
 async def test_a_sleep_leaves_no_file_open() -> None:
