@@ -21,7 +21,7 @@ from tests.runner.conftest import HandClock, MakeRunner, SteppedClock, spec_of
 
 RENEWALS = "jobkit-leases"
 #: Long enough for a thread to begin on a busy machine: one that has not begun is not left behind.
-SHORT = timedelta(seconds=0.3)
+SHORT = timedelta(seconds=0.5)
 
 
 class ByHand(SteppedClock, HandClock):

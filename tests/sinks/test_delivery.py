@@ -355,17 +355,17 @@ async def test_fenced_it_stops(memory: Store, serving: Delivering) -> None:
 
 async def test_a_long_emit_keeps_the_lease(memory: Store, serving: Delivering) -> None:
     """It is renewed while the sink takes its time."""
-    server = Server()
+    server = Server(timeout=10.0)
 
     async def emit(run: RunRecord) -> None:
         server.asked.append(run.number or 0)
-        await anyio.sleep(0.6)
+        await anyio.sleep(1.5)
         server.given.append(run.number or 0)
         server.tell()
 
     server.emit = emit  # type: ignore[method-assign]
     other = replace(ProcessIdentity.current(), host="elsewhere")
-    async with serving(memory, server, lease=timedelta(seconds=0.4)):
+    async with serving(memory, server, lease=timedelta(seconds=1)):
         await finish(memory)
         while not server.given:
             assert (
