@@ -25,6 +25,10 @@ HOOKS = [
 ]
 
 
+#: For tests that take longer than any of an ordinary run.
+LONG = ("-o", "faulthandler_timeout=0")
+
+
 @nox.session(python=PYTHONS)
 def tests(session: nox.Session) -> None:
     """The whole suite but its slow part, on every Python that is installed."""
@@ -48,7 +52,7 @@ def postgres(session: nox.Session) -> None:
 def slow(session: nox.Session) -> None:
     """The tests that take minutes, or need a package index; the laws again, on ten times as many examples."""
     session.install("-e", ".[test]", *HOOKS)
-    session.run("python", "-m", "pytest", "-n", "2", "-m", "slow", "--timeout=900", *session.posargs)
+    session.run("python", "-m", "pytest", "-n", "2", "-m", "slow", "--timeout=900", *LONG, *session.posargs)
     laws = [
         "tests/schedules",
         "tests/stores",
@@ -57,7 +61,7 @@ def slow(session: nox.Session) -> None:
         "laws or engines or agreement or redaction",
     ]
     session.run(
-        *("python", "-m", "pytest", "-n", "2", "--timeout=900", *laws, *session.posargs),
+        *("python", "-m", "pytest", "-n", "2", "--timeout=900", *LONG, *laws, *session.posargs),
         env={"JOBKIT_TEST_SWEEP": "10"},
     )
 
@@ -66,7 +70,7 @@ def slow(session: nox.Session) -> None:
 def faults(session: nox.Session) -> None:
     """Schedulers that are killed a hundred times, and long runs of them: about three quarters of an hour."""
     session.install("-e", ".[test]", *HOOKS)
-    session.run("python", "-m", "pytest", "-m", "faults", *session.posargs)
+    session.run("python", "-m", "pytest", "-m", "faults", *LONG, *session.posargs)
 
 
 @nox.session
