@@ -57,7 +57,7 @@ class Watchdog:
             self._wanted.set()
 
     def _look(self) -> None:
-        while self._is_wanted():
+        while self._wait_for_call():
             while self._calls:
                 time.sleep(_INTERVAL)
                 self._name_late_ones()
@@ -65,8 +65,8 @@ class Watchdog:
             if self._calls:  # one began between the two lines above, and saw the event set
                 self._wanted.set()
 
-    def _is_wanted(self) -> bool:
-        """Wait for a call; False if none comes, and the next one has to start a thread."""
+    def _wait_for_call(self) -> bool:
+        """False if none comes: the next one has to start a thread."""
         if self._wanted.wait(self._idle):
             return True
         with self._starting:

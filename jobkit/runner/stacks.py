@@ -16,7 +16,7 @@ _one_at_a_time = threading.Lock()
 def thread_frames() -> dict[int, FrameType]:
     """What each thread executes at this moment, by the thread's ident. From any thread.
 
-    Not to be called by finalizers.
+    Not for finalizers: one may run in the very thread that is in here.
     """
     if not _COLLECTS_MEANWHILE:
         return sys._current_frames()

@@ -40,9 +40,9 @@ class Failure:
             "since": format_instant(since),
             "error": redactor.show(self.error, _LONGEST),
             "code": self.code,
-            "help": self.help,
+            "help": None if self.help is None else redactor.show(self.help, _LONGEST),
             "jobs": [*self.jobs[:MOST_TOLD]],
-            "more": f" and {more:,} more" if (more := len(self.jobs) - MOST_TOLD) > 0 else "",
+            "more": len(self.jobs[MOST_TOLD:]),
         }
 
 

@@ -144,7 +144,8 @@ def _failing(seen: Snapshot) -> Iterator[Finding]:
     for state in seen.live:
         for failure in state.replica.details.get("failing", []):
             jobs = tuple(failure["jobs"])
-            of = f" of {', '.join(jobs)}{failure['more']}" if jobs else ""
+            more = f" and {failure['more']:,} more" if failure["more"] else ""
+            of = f" of {', '.join(jobs)}{more}" if jobs else ""
             code = f" ({failure['code']})" if failure["code"] else ""
             yield Finding(
                 "error",

@@ -25,7 +25,7 @@ SAID_AGAIN: Final = timedelta(minutes=5)
 @dataclass(slots=True)
 class Trouble:
     """Since when the ticks of a job fail, after how many seconds they were tried again last, and what was
-    said of it, and when."""
+    said of it, and when; *failure* is what others are told."""
 
     since: datetime
     pause: int

@@ -277,8 +277,8 @@ def test_abandoned_threads_are_told(served: Deployment, threads: int, level: str
 
 def test_what_a_scheduler_cannot_do_is_told(served: Deployment) -> None:
     """As it says itself; without help, its log is named."""
-    failure: dict[str, object] = {"since": "2026-03-02T08:59:00Z", "error": "denied", "more": ""}
-    ticks = {"what": "make ticks", "code": "JK601", "help": "grant it", "jobs": ["a", "b"], "more": ", …"}
+    failure: dict[str, object] = {"since": "2026-03-02T08:59:00Z", "error": "denied", "more": 0}
+    ticks = {"what": "make ticks", "code": "JK601", "help": "grant it", "jobs": ["a", "b"], "more": 1234}
     part: dict[str, object] = {"what": "keep 'sinks' going", "code": None, "help": None, "jobs": []}
     served.replica("host-c", details={"failing": [{**failure, **ticks}, {**failure, **part}]})
     found = health(served, code=1)["scheduler.failing"]
@@ -286,7 +286,9 @@ def test_what_a_scheduler_cannot_do_is_told(served: Deployment) -> None:
         ("error", "grant it", ["a", "b"]),
         ("error", "its log says more", []),
     ]
-    assert found[0].message.startswith("host-c (pid 4242) cannot make ticks of a, b, … since 2026-03-02 ")
+    assert found[0].message.startswith(
+        "host-c (pid 4242) cannot make ticks of a, b and 1,234 more since 2026-03-02 "
+    )
     assert found[0].message.endswith(": denied (JK601)")
     assert found[1].message.endswith(": denied")
 

@@ -53,7 +53,7 @@ def test_each_thread_is_found_where_it_is() -> None:
 
 
 def test_garbage_does_not_stop_the_process() -> None:
-    """Python before 3.11.9 would hang, with all of its threads, if it collected garbage meanwhile."""
+    """Python 3.11 may hang, with all of its threads, if it collects garbage meanwhile."""
     ended = subprocess.run(
         [sys.executable, "-c", ASKS_AMONG_GARBAGE], capture_output=True, text=True, timeout=60, check=False
     )

@@ -13,7 +13,7 @@ import pytest
 
 from jobkit.config import load_config
 from jobkit.exceptions import StoreError, StoreUnavailable
-from jobkit.scheduler.failing import Failing
+from jobkit.scheduler.failing import Failing, Failure
 from jobkit.scheduler.health import Finding
 from jobkit.scheduler.supervision import Supervision
 from jobkit.statuses import RunStatus
@@ -387,3 +387,18 @@ def test_a_part_that_fails_is_told_until_it_goes_on(times: int, looks: str) -> N
     assert "".join("x" if look else "." for look in found) == looks
     said = {(each["what"], each["error"]) for look in found for each in look}
     assert said <= {("keep its part 'upkeep' going", "ValueError: no ***")}
+
+
+def test_what_is_told_is_short_and_shows_no_secret() -> None:
+    """Neither the error nor its help; of many jobs some are named, and the others counted."""
+    names = tuple(f"job_{number:02}" for number in range(12))
+    failure = Failure("make ticks", "no hunter2hunter2", "JK601", "give hunter2hunter2", names)
+    failing = Failing([lambda: [failure]], lambda: START, lambda: ["hunter2hunter2"])
+    assert failing.look() == []
+    [said] = failing.look()
+    assert (said["error"], said["help"], said["jobs"], said["more"]) == (
+        "no ***",
+        "give ***",
+        [*names[:10]],
+        2,
+    )
